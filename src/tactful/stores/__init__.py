@@ -1,0 +1,1 @@
+"""Stores: adapters of `ports.Store`. They load and write; they never decide."""

@@ -1,0 +1,116 @@
+# Everything a contributor runs. It needs python3 and make: each target makes the virtual
+# environment it uses, from pinned and hashed requirements, and keeps it until a pin changes.
+
+VENV ?= .venv
+WORKERS ?= 2
+TESTS ?= tests
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+LOCK_ARGS ?=
+
+# A PYTHON that is named is taken at its word. Otherwise: the first of these that is new enough.
+PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check -q
+INSTALL_PINNED = $(PIP) install --require-hashes
+INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation
+PYTEST = $(BIN)/python -m pytest -m "not soak" -n $(WORKERS) $(PYTEST_ARGS)
+UV_COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(LOCK_ARGS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: $(VENV)/.core ## Watch the limits at work, in a terminal and without any setup
+	@$(BIN)/tactful demo
+
+.PHONY: test
+test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branch coverage or more
+	$(PYTEST) --cov $(TESTS)
+
+.PHONY: quick
+quick: $(VENV)/.dev ## The tests of core and engine only, without coverage
+	$(PYTEST) $(wildcard tests/core tests/engine)
+
+.PHONY: soak
+soak: $(VENV)/.dev ## The long tests: many seeds, many crashes
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Format, lint, types, layers and house rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/house
+
+.PHONY: format
+format: $(VENV)/.dev ## Rewrite the sources in the house format and fix what can be fixed safely
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure (BENCH_ARGS=... is handed on)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: wheel
+wheel: $(VENV)/.dev ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m hatchling build
+
+.PHONY: smoke
+smoke: $(VENV)/.made ## Install as a user would, in a new environment without any tool, and run it
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && set -e && \
+	$(BIN)/python -m venv "$$tmp/venv" && \
+	new="$$tmp/venv/bin" && pip="$$new/python -m pip --disable-pip-version-check -q" && \
+	$$pip install --require-hashes -r requirements/build.txt && \
+	$$pip wheel --no-deps --no-build-isolation --wheel-dir "$$tmp" . && \
+	rm -rf "$$tmp/venv" && $(BIN)/python -m venv "$$tmp/venv" && \
+	$$pip install --require-hashes -r requirements/core.txt && \
+	$$pip install --no-deps "$$tmp"/*.whl && $$pip check && \
+	cp tests/house/smoke.py "$$tmp" && cd "$$tmp" && "$$new/python" -W error smoke.py && \
+	"$$new/tactful" --version && \
+	"$$new/tactful" demo --json --seed 1 > demo.json && "$$new/python" -m json.tool demo.json demo.txt && \
+	echo "smoke: installed, imported and ran"
+
+.PHONY: lock
+lock: $(VENV)/.made ## Recompile the pins from pyproject.toml (LOCK_ARGS=--upgrade for newer ones)
+	$(INSTALL_PINNED) -r requirements/lock.txt
+	$(UV_COMPILE) -o requirements/core.txt
+	$(UV_COMPILE) --group dev -c requirements/core.txt -o requirements/dev.txt
+	$(subst compile pyproject.toml,compile,$(UV_COMPILE)) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(subst compile pyproject.toml,compile,$(UV_COMPILE)) --group lock -o requirements/lock.txt
+
+.PHONY: clean
+clean: ## Remove everything that the other targets have made
+	rm -rf .venv .venv-* dist build htmlcov .coverage .coverage.*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment, in three steps. Each leaves a stamp, so that only a change repeats it.
+
+$(VENV)/.made:
+	@for python in $(PYTHON_CANDIDATES); do \
+	  found=$$("$$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue; \
+	  case "$$found" in \
+	    2.* | 3.[0-9].* | 3.10.*) seen="$$seen $$python is $$found;" ;; \
+	    *) echo "making $(VENV) with $$python ($$found)"; "$$python" -m venv $(VENV) && touch $@; exit ;; \
+	  esac; \
+	done; \
+	echo "Tactful needs Python 3.11 or newer:$${seen:- none of $(PYTHON_CANDIDATES) runs;} name one with make PYTHON=..." >&2; \
+	exit 1
+
+$(VENV)/.core: $(VENV)/.made requirements/core.txt requirements/build.txt pyproject.toml
+	$(INSTALL_PINNED) -r requirements/core.txt -r requirements/build.txt
+	$(INSTALL_SELF) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
+	$(INSTALL_PINNED) -r requirements/dev.txt
+	$(INSTALL_SELF) -e .
+	@touch $(VENV)/.core $@

@@ -1,0 +1,91 @@
+"""The exact next free slot.
+
+A slot is free if every window that contains it, in every matching rule, holds no more than the
+limit with it: the attempts that were made and the slots that are already planned, also those that
+lie *behind* it, count alike. So earlier deliveries keep their slots and a later one plans behind
+or between them; nobody is woken in vain.
+
+For a rolling limit of N per W and the sorted instants x of what counts, inserting t is fine unless
+some N of them lie within less than W together with t. If such a run starts at x[j], the next
+instant worth a look is `x[j] + W`. For calendar limits it is the start of the next window; for
+hours their end. Each check moves t forward until none has an objection; as every move goes to the
+first instant that the check would accept, the result is the earliest that all accept.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from tactful.core.checks import Bound, Checks, Span
+from tactful.core.model import NEVER, Entry, Millis
+from tactful.core.windows import calendar_window, hours_begin, hours_end
+
+
+def next_slot(events: Sequence[Entry], checks: Checks, zone: tzinfo, start: Millis) -> Millis:
+    """The first instant from `start` on at which every check agrees, or NEVER.
+
+    `events` are attempts and planned slots together, ascending.
+    """
+    at = start
+    instants = [[event.at for event in events if b.counted[event.kind]] for b in checks.bounds]
+    while at < NEVER:
+        before = at
+        for bound, counted in zip(checks.bounds, instants, strict=True):
+            at = _bound_slot(bound, counted, zone, at)
+            if at >= NEVER:
+                return NEVER
+        for span in checks.spans:
+            at = _span_slot(span, zone, at)
+        if at == before:
+            return at
+    return NEVER
+
+
+def slot_of(check: Bound | Span, events: Sequence[Entry], zone: tzinfo, start: Millis) -> Millis:
+    """The first instant from `start` on at which this one check agrees, or NEVER."""
+    if isinstance(check, Span):
+        return _span_slot(check, zone, start)
+    instants = [event.at for event in events if check.counted[event.kind]]
+    return _bound_slot(check, instants, zone, start)
+
+
+def _span_slot(span: Span, zone: tzinfo, at: Millis) -> Millis:
+    if span.quiet:
+        end = hours_end(at, span.hours, zone)
+        return at if end is None else end
+    return hours_begin(at, span.hours, zone)
+
+
+def _bound_slot(bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: Millis) -> Millis:
+    if bound.count == 0:
+        return NEVER
+    if len(instants) < bound.count:
+        return at
+    if bound.unit is not None:
+        return _calendar_slot(bound, instants, zone, at)
+    return _rolling_slot(bound, instants, at)
+
+
+def _calendar_slot(bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: Millis) -> Millis:
+    assert bound.unit is not None
+    while True:
+        start, end = calendar_window(at, bound.unit, zone)
+        used = bisect_right(instants, end - 1) - bisect_right(instants, start - 1)
+        if used < bound.count:
+            return at
+        at = end
+
+
+def _rolling_slot(bound: Bound, instants: Sequence[Millis], at: Millis) -> Millis:
+    count, window = bound.count, bound.window_ms
+    while True:
+        place = bisect_right(instants, at)
+        for first in range(max(0, place - count), min(place, len(instants) - count) + 1):
+            low, high = instants[first], instants[first + count - 1]
+            if max(high, at) - min(low, at) < window:
+                at = low + window
+                break
+        else:
+            return at

@@ -1,0 +1,100 @@
+-- name: delivery
+SELECT * FROM delivery_rows WHERE id = ?;
+
+-- name: deliveries
+SELECT * FROM delivery_rows WHERE id > :after AND (:state IS NULL OR state = :state)
+ORDER BY id LIMIT :most;
+
+-- name: deliveries_of_notification
+-- The plus keeps the planner off the primary key: a notification's rows are the smaller set.
+SELECT * FROM delivery_rows
+WHERE notification_id = :notification_id AND +id > :after
+    AND (:recipient IS NULL OR +recipient = :recipient) AND (:state IS NULL OR state = :state)
+ORDER BY id LIMIT :most;
+
+-- name: deliveries_of_recipient
+SELECT * FROM delivery_rows
+WHERE recipient = :recipient AND id > :after AND (:state IS NULL OR state = :state)
+ORDER BY id LIMIT :most;
+
+-- name: counts
+SELECT state, count(*) FROM deliveries WHERE state IS NOT NULL GROUP BY state
+UNION ALL SELECT state, count(*) FROM due GROUP BY state;
+
+-- name: counts_of
+SELECT coalesce(q.state, d.state), count(*)
+FROM deliveries d LEFT JOIN due q ON q.delivery_id = d.id
+WHERE d.notification_id = ? GROUP BY 1;
+
+-- name: opened
+SELECT DISTINCT recipient FROM deliveries
+WHERE notification_id = ? AND opened_at IS NOT NULL ORDER BY recipient;
+
+-- name: engage
+UPDATE deliveries SET opened_at = :opened_at, clicked_at = :clicked_at
+WHERE id = :id AND state = 'delivered' AND opened_at IS NULL;
+
+-- name: click
+UPDATE deliveries SET clicked_at = :clicked_at
+WHERE id = :id AND opened_at IS NOT NULL AND clicked_at IS NULL;
+
+-- name: add_event
+INSERT INTO events (name, delivery_id, at, notification_id, recipient, data)
+VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: events
+SELECT e.seq, e.name, e.delivery_id, e.at, coalesce(e.notification_id, d.notification_id, ''),
+    coalesce(e.recipient, d.recipient, ''), e.data
+FROM events e LEFT JOIN deliveries d ON d.id = e.delivery_id
+WHERE e.seq > :after AND (:name IS NULL OR e.name = :name)
+ORDER BY e.seq LIMIT :most;
+
+-- name: events_of_delivery
+SELECT e.seq, e.name, e.delivery_id, e.at, coalesce(e.notification_id, d.notification_id, ''),
+    coalesce(e.recipient, d.recipient, ''), e.data
+FROM events e LEFT JOIN deliveries d ON d.id = e.delivery_id
+WHERE e.delivery_id = :delivery_id AND e.seq > :after AND (:name IS NULL OR e.name = :name)
+ORDER BY e.seq LIMIT :most;
+
+-- name: events_of_notification
+SELECT e.seq, e.name, e.delivery_id, e.at, coalesce(e.notification_id, d.notification_id, ''),
+    coalesce(e.recipient, d.recipient, ''), e.data
+FROM events e LEFT JOIN deliveries d ON d.id = e.delivery_id
+WHERE e.seq IN (
+        SELECT x.seq FROM deliveries y CROSS JOIN events x ON x.delivery_id = y.id
+        WHERE y.notification_id = :notification_id
+        UNION SELECT seq FROM events
+        WHERE delivery_id = '' AND notification_id = :notification_id
+    )
+    AND e.seq > :after AND (:name IS NULL OR e.name = :name)
+ORDER BY e.seq LIMIT :most;
+
+-- name: last_event
+SELECT coalesce(max(seq), 0) FROM events;
+
+-- name: prunable
+SELECT id FROM deliveries WHERE state IS NOT NULL AND updated_at < :before LIMIT :most;
+
+-- name: prune_deliveries
+DELETE FROM deliveries WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: prune_events
+DELETE FROM events WHERE delivery_id IN (SELECT value FROM json_each(?));
+
+-- name: prune_attempts
+DELETE FROM attempts WHERE (recipient, at, delivery_id, number) IN (
+    SELECT recipient, at, delivery_id, number FROM attempts WHERE at < :before LIMIT :most
+);
+
+-- name: prune_notifications
+DELETE FROM notifications WHERE id IN (
+    SELECT n.id FROM notifications n
+    WHERE n.created_at < :before AND n.cursor IS NULL
+        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.notification_id = n.id)
+    LIMIT :most
+);
+
+-- name: prune_idempotency
+DELETE FROM idempotency WHERE key IN (
+    SELECT key FROM idempotency WHERE expires_at < :before LIMIT :most
+);

@@ -1,0 +1,31 @@
+-- name: add_attempt
+INSERT INTO attempts (recipient, at, delivery_id, number, type, category, channel, priority, counts,
+    outcome, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: judge
+UPDATE attempts SET outcome = ?, detail = ?, counts = min(counts, ?)
+WHERE recipient = ? AND at = ? AND delivery_id = ? AND number = ?;
+
+-- name: history
+-- CROSS JOIN keeps the written order of the joins: recipients first, then their range.
+SELECT a.recipient, a.at, a.type, a.category, a.channel, a.priority
+FROM json_each(:recipients) AS r CROSS JOIN attempts a ON a.recipient = r.value
+WHERE a.at > :since AND a.counts = 1
+ORDER BY a.recipient, a.at;
+
+-- name: attempts_of
+SELECT a.delivery_id, a.number, a.recipient, a.at, a.type, a.category, a.channel, a.priority,
+    a.counts, a.outcome, a.detail
+FROM deliveries d CROSS JOIN attempts a ON a.recipient = d.recipient
+WHERE d.id = :id AND a.delivery_id = :id
+ORDER BY a.number;
+
+-- name: shift_attempts
+UPDATE attempts SET at = :to WHERE at > :after;
+
+-- name: cells
+SELECT key, tat FROM cells WHERE key IN (SELECT value FROM json_each(?));
+
+-- name: set_cell
+INSERT INTO cells (key, tat) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET tat = excluded.tat;

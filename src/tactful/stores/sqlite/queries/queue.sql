@@ -1,0 +1,108 @@
+-- name: add_notification
+INSERT INTO notifications (id, type, category, priority, content, created_at, channels, expires_at,
+    not_before, cursor, audience_end, audience, cancelled)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: notifications
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled
+FROM notifications WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: unfinished_broadcasts
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled
+FROM notifications WHERE cursor IS NOT NULL ORDER BY id;
+
+-- name: advance_broadcast
+UPDATE notifications SET cursor = :cursor WHERE id = :id AND cancelled = 0;
+
+-- name: cancel_broadcast
+UPDATE notifications SET cursor = NULL, cancelled = 1 WHERE id = ?;
+
+-- name: add_delivery
+INSERT INTO deliveries (id, notification_id, recipient, channel, address, type, category, priority,
+    created_at, expires_at, state, rule, reason, attempts, tries, crashes, updated_at, digest_id, ref)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: add_due
+INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
+    held, grp, rule, reason, attempts, tries, crashes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: due_some
+-- How many of one priority are due, at most so many: lower priorities keep their tenth.
+SELECT count(*) FROM (
+    SELECT 1 FROM due WHERE priority = :priority AND due_at <= :now LIMIT :most
+);
+
+-- name: due
+SELECT * FROM queue_rows WHERE priority = :priority AND due_at <= :now
+ORDER BY due_at, id LIMIT :most;
+
+-- name: line_lengths
+SELECT q.recipient, count(*)
+FROM json_each(:recipients) AS r CROSS JOIN due q ON q.recipient = r.value
+WHERE q.state <> 'sending' GROUP BY q.recipient;
+
+-- name: lines
+-- CROSS JOIN keeps the written order of the joins: recipients first, then their few rows.
+SELECT w.* FROM json_each(:recipients) AS r CROSS JOIN queue_rows w ON w.recipient = r.value
+WHERE w.state <> 'sending' ORDER BY w.recipient, w.due_at, w.id;
+
+-- name: line_end
+-- The last part of one long line.
+SELECT * FROM (
+    SELECT * FROM queue_rows WHERE recipient = :recipient AND state <> 'sending'
+    ORDER BY due_at DESC, id DESC LIMIT :view
+) ORDER BY due_at, id;
+
+-- name: next_due
+SELECT min(due_at) FROM (
+    SELECT min(due_at) AS due_at FROM due WHERE priority = 0
+    UNION ALL SELECT min(due_at) FROM due WHERE priority = 1
+    UNION ALL SELECT min(due_at) FROM due WHERE priority = 2
+    UNION ALL SELECT min(due_at) FROM due WHERE priority = 3
+);
+
+-- name: lease
+UPDATE due SET state = 'sending', due_at = ?, attempts = ?, crashes = ?, promised = 0, decided = 1
+WHERE delivery_id = ?;
+
+-- name: extend
+UPDATE due SET state = 'sending', due_at = ?, attempts = attempts + 1, promised = 0, decided = 1
+WHERE delivery_id = ?;
+
+-- name: where_they_are
+SELECT d.id, coalesce(q.state, d.state), coalesce(q.attempts, d.attempts), q.delivery_id
+FROM json_each(?) AS j CROSS JOIN deliveries d ON d.id = j.value
+    LEFT JOIN due q ON q.delivery_id = d.id;
+
+-- name: finish
+UPDATE deliveries SET state = ?, rule = ?, reason = ?, attempts = ?, tries = ?, crashes = ?,
+    updated_at = ?, digest_id = coalesce(?, digest_id), ref = coalesce(?, ref)
+WHERE id = ?;
+
+-- name: leave_queue
+DELETE FROM due WHERE delivery_id = ?;
+
+-- name: wait_again
+UPDATE due SET state = ?, due_at = ?, not_before = ?, held = ?, grp = ?, rule = ?, reason = ?,
+    tries = ?, crashes = ?, promised = 0, decided = 1
+WHERE delivery_id = ?;
+
+-- name: reopen
+-- A finished delivery returns to the queue (see wait_again for the rest of its values).
+INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
+    held, grp, rule, reason, attempts, tries, crashes)
+SELECT id, recipient, priority, 0, 0, 'queued', 0, 1, 0, '', NULL, NULL, attempts, 0, 0
+FROM deliveries WHERE id = ?;
+
+-- name: touch
+UPDATE deliveries SET state = NULL, updated_at = ? WHERE id = ?;
+
+-- name: wake_all
+UPDATE due SET due_at = max(:now, not_before) WHERE held = 1 AND state <> 'sending';
+
+-- name: wake_one
+UPDATE due SET due_at = max(:now, not_before)
+WHERE recipient = :recipient AND held = 1 AND state <> 'sending';

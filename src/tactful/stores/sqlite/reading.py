@@ -1,0 +1,190 @@
+"""Questions to the SQLite store; see `ports.Reader` for what each promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import apsw
+
+from tactful.core.model import Entry, Event, Kind, Millis, Recipient, State
+from tactful.core.names import recipient_key
+from tactful.ports import (
+    Attempt,
+    Delivery,
+    Line,
+    Notification,
+    Policy,
+    Remembered,
+    Suppression,
+)
+from tactful.stores.sqlite.rows import (
+    attempt_from,
+    delivery_from,
+    dumps,
+    event_from,
+    notification_from,
+    policy_from,
+    recipient_from,
+)
+
+LATEST_ATTEMPT = "latest_attempt"
+_MOST_SEQ = (1 << 63) - 1
+
+
+class SqliteReader:
+    """`ports.Reader` on one connection, inside a transaction that somebody else ends."""
+
+    def __init__(self, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._sql = sql
+
+    def _all(self, name: str, values: Any = None) -> list[Any]:
+        return self._connection.execute(self._sql[name], values).fetchall()
+
+    def _one(self, name: str, values: Any = None) -> Any:
+        rows = self._all(name, values)
+        return rows[0] if rows else None
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        row = self._one("delivery", (delivery_id,))
+        return None if row is None else delivery_from(row)
+
+    def deliveries(
+        self,
+        *,
+        notification_id: str | None = None,
+        recipient: str | None = None,
+        state: State | None = None,
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Delivery]:
+        values: dict[str, Any] = {"after": after, "state": state and state.value, "most": limit}
+        if notification_id is not None:
+            values |= {"notification_id": notification_id, "recipient": recipient}
+            name = "deliveries_of_notification"
+        elif recipient is not None:
+            values["recipient"] = recipient
+            name = "deliveries_of_recipient"
+        else:
+            name = "deliveries"
+        return [delivery_from(row) for row in self._all(name, values)]
+
+    def notifications(self, ids: Sequence[str]) -> dict[str, Notification]:
+        rows = self._all("notifications", (dumps(list(ids)),))
+        return {str(row[0]): notification_from(row) for row in rows}
+
+    def unfinished_broadcasts(self) -> list[Notification]:
+        return [notification_from(row) for row in self._all("unfinished_broadcasts")]
+
+    def attempts(self, delivery_id: str) -> list[Attempt]:
+        return [attempt_from(row) for row in self._all("attempts_of", {"id": delivery_id})]
+
+    def history(self, recipients: Sequence[str], since: Millis) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        kinds: dict[tuple[str, str, str, int], Kind] = {}
+        values = {"recipients": dumps(list(set(recipients))), "since": since}
+        for recipient, at, *parts in self._all("history", values):
+            kind = kinds.setdefault(tuple(parts), Kind(*parts))
+            found.setdefault(recipient, []).append(Entry(at, kind))
+        return found
+
+    def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
+        wanted = list(set(recipients))
+        totals = dict(self._all("line_lengths", {"recipients": dumps(wanted)}))
+        found: dict[str, list[Delivery]] = {}
+        short = [recipient for recipient, total in totals.items() if total <= view]
+        if short:
+            for row in self._all("lines", {"recipients": dumps(short)}):
+                waiting = delivery_from(row)
+                found.setdefault(waiting.recipient, []).append(waiting)
+        for recipient, total in totals.items():
+            if total > view:
+                rows = self._all("line_end", {"recipient": recipient, "view": view})
+                found[recipient] = [delivery_from(row) for row in rows]
+        return {recipient: Line(waiting, totals[recipient]) for recipient, waiting in found.items()}
+
+    def cells(self, keys: Sequence[str]) -> dict[str, int]:
+        return dict(self._all("cells", (dumps(list(keys)),)))
+
+    def next_due(self) -> Millis | None:
+        value: Millis | None = self._one("next_due")[0]
+        return value
+
+    def latest_attempt(self) -> Millis | None:
+        value = self.note(LATEST_ATTEMPT)
+        return None if value is None else int(value)
+
+    def counts(self, notification_id: str | None = None) -> dict[State, int]:
+        if notification_id is None:
+            rows = self._all("counts")
+        else:
+            rows = self._all("counts_of", (notification_id,))
+        return {State(state): count for state, count in rows}
+
+    def opened(self, notification_id: str) -> list[str]:
+        return [recipient for (recipient,) in self._all("opened", (notification_id,))]
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        delivery_id: str | None = None,
+        notification_id: str | None = None,
+        name: str | None = None,
+        limit: int = 1000,
+    ) -> list[Event]:
+        values: dict[str, Any] = {"after": after, "name": name, "most": limit}
+        query = "events"
+        if delivery_id is not None:
+            values["delivery_id"] = delivery_id
+            query = "events_of_delivery"
+        elif notification_id is not None:
+            values["notification_id"] = notification_id
+            query = "events_of_notification"
+        return [event_from(row) for row in self._all(query, values)]
+
+    def last_event(self) -> int:
+        return int(self._one("last_event")[0])
+
+    def recipient(self, key: str) -> Recipient | None:
+        return self.recipients_by_key([key]).get(key)
+
+    def recipients(
+        self, *, after: int = 0, until: int | None = None, limit: int = 1000
+    ) -> list[tuple[int, Recipient]]:
+        values = {"after": after, "until": _MOST_SEQ if until is None else until, "most": limit}
+        return [recipient_from(row) for row in self._all("recipients", values)]
+
+    def recipients_by_key(self, keys: Sequence[str]) -> dict[str, Recipient]:
+        rows = self._all("recipients_by_key", (dumps(list(keys)),))
+        return {person.id: person for _, person in map(recipient_from, rows)}
+
+    def owners(self, addresses: Sequence[str]) -> dict[str, str]:
+        keys = {recipient_key(address): address for address in addresses}
+        rows = self._all("owners", (dumps(list(keys)),))
+        return {keys[address]: recipient for address, recipient in rows}
+
+    def last_recipient(self) -> int:
+        return int(self._one("last_recipient")[0])
+
+    def suppressions(self, addresses: Sequence[str]) -> list[Suppression]:
+        return [Suppression(*row) for row in self._all("suppressions", (dumps(list(addresses)),))]
+
+    def epoch(self) -> int:
+        return int(self._one("epoch")[0])
+
+    def policies(self, kind: str) -> list[Policy]:
+        return [policy_from(row) for row in self._all("policies", {"kind": kind})]
+
+    def policy_history(self, kind: str, name: str | None = None) -> list[Policy]:
+        rows = self._all("policy_history", {"kind": kind, "name": name})
+        return [policy_from(row) for row in rows]
+
+    def remembered(self, keys: Sequence[str]) -> dict[str, Remembered]:
+        rows: Iterable[Any] = self._all("remembered", (dumps(list(keys)),))
+        return {key: Remembered(*values) for key, *values in rows}
+
+    def note(self, key: str) -> str | None:
+        row = self._one("note", (key,))
+        return None if row is None else str(row[0])

@@ -1,0 +1,166 @@
+"""Between SQL rows and the values of the ports."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import apsw
+
+from tactful.core.model import Content, Event, Kind, Recipient, State
+from tactful.ports import Attempt, Delivery, Notification, Policy
+
+_STATES = {state.value: state for state in State}
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON in the caller's own characters."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def delivery_from(row: apsw.SQLiteValues) -> Delivery:
+    """A row of `queue_rows` or `delivery_rows`; their columns are in the order of the fields."""
+    values: tuple[Any, ...] = row
+    (id_, notification, recipient, channel, address, type_, category, priority) = values[:8]
+    (created, state, due, not_before, expires, promised, decided, held, group) = values[8:17]
+    return Delivery(
+        id_,
+        notification,
+        recipient,
+        channel,
+        address,
+        type_,
+        category,
+        priority,
+        created,
+        _STATES[state],
+        due,
+        not_before,
+        expires,
+        promised == 1,
+        decided == 1,
+        held == 1,
+        group,
+        *values[17:],
+    )
+
+
+def delivery_row(d: Delivery, waits: bool) -> tuple[Any, ...]:
+    """The values of `add_delivery`."""
+    return (
+        d.id,
+        d.notification_id,
+        d.recipient,
+        d.channel,
+        d.address,
+        d.type,
+        d.category,
+        d.priority,
+        d.created_at,
+        d.expires_at,
+        None if waits else d.state.value,
+        None if waits else d.rule,
+        None if waits else d.reason,
+        d.attempts,
+        d.tries,
+        d.crashes,
+        d.updated_at,
+        d.digest_id,
+        d.ref,
+    )
+
+
+def due_row(d: Delivery) -> tuple[Any, ...]:
+    """The values of `add_due`."""
+    return (
+        d.id,
+        d.recipient,
+        d.priority,
+        d.due_at,
+        d.not_before,
+        d.state.value,
+        int(d.promised),
+        int(d.decided),
+        int(d.held),
+        d.group,
+        d.rule,
+        d.reason,
+        d.attempts,
+        d.tries,
+        d.crashes,
+    )
+
+
+def notification_from(row: apsw.SQLiteValues) -> Notification:
+    """A row of `notifications`."""
+    values: tuple[Any, ...] = row
+    content = json.loads(values[4])
+    return Notification(
+        *values[:4],
+        Content(**content),
+        values[5],
+        tuple(json.loads(values[6])),
+        *values[7:11],
+        json.loads(values[11]),
+        values[12] == 1,
+    )
+
+
+def notification_row(n: Notification) -> tuple[Any, ...]:
+    """The values of `add_notification`; parts of the content at their default are left out."""
+    content: dict[str, Any] = {}
+    if n.content.subject:
+        content["subject"] = n.content.subject
+    if n.content.text:
+        content["text"] = n.content.text
+    if n.content.html is not None:
+        content["html"] = n.content.html
+    if n.content.template is not None:
+        content["template"] = n.content.template
+    if n.content.data:
+        content["data"] = n.content.data
+    return (
+        n.id,
+        n.type,
+        n.category,
+        n.priority,
+        dumps(content),
+        n.created_at,
+        dumps(n.channels),
+        n.expires_at,
+        n.not_before,
+        n.cursor,
+        n.audience_end,
+        dumps(n.audience),
+        int(n.cancelled),
+    )
+
+
+def attempt_from(row: apsw.SQLiteValues) -> Attempt:
+    """A row of `attempts_of`."""
+    values: tuple[Any, ...] = row
+    return Attempt(*values[:4], Kind(*values[4:8]), values[8] == 1, *values[9:])
+
+
+def event_from(row: apsw.SQLiteValues) -> Event:
+    """A row of `events`."""
+    values: tuple[Any, ...] = row
+    seq, name, delivery, at, notification, recipient, data = values
+    facts = json.loads(data) if data else {}
+    return Event(name, delivery, at, notification, recipient, facts, seq)
+
+
+def recipient_from(row: apsw.SQLiteValues) -> tuple[int, Recipient]:
+    """A row of `recipients` with its registration number."""
+    values: tuple[Any, ...] = row
+    seq, id_, name, email, timezone, locale, addresses, mute = values
+    return seq, Recipient(
+        id_, name, email, timezone, locale, json.loads(addresses), tuple(json.loads(mute))
+    )
+
+
+def policy_from(row: apsw.SQLiteValues) -> Policy:
+    """A row of `policies`."""
+    values: tuple[Any, ...] = row
+    version, kind, name, body, at, author = values
+    return Policy(version, kind, name, None if body is None else json.loads(body), at, author)

@@ -1,0 +1,115 @@
+"""The SQLite store.
+
+One connection writes, behind a lock, with `BEGIN IMMEDIATE`: every transaction sees the newest
+state and is serial, also across processes on one file. Another connection answers questions from a
+snapshot, so that a long question does not hold up the sending.
+
+Durable transactions commit with `synchronous=FULL`. Others with NORMAL: they survive the end of
+the process, and the next durable commit takes them along to the disk. If a commit meets an I/O
+error the store refuses further work: what the disk holds is then known only after a new start.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from tactful.core.errors import Unavailable
+from tactful.ports import Reader, Tx
+from tactful.stores.named_sql import load_queries
+from tactful.stores.sqlite.connection import connect, migrate, path_of
+from tactful.stores.sqlite.reading import SqliteReader
+from tactful.stores.sqlite.writing import SqliteTx
+
+
+class SqliteStore:
+    """`ports.Store` on one SQLite file, made and migrated when it is opened.
+
+    Raises ConfigError for a URL or file it cannot use, Unavailable if it cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.path = path_of(url)
+        self._sql = load_queries("tactful.stores.sqlite")
+        self._writer = connect(self.path, writer=True)
+        try:
+            self.schema = migrate(self._writer)
+            self._reader = connect(self.path, writer=False)
+        except BaseException as error:
+            self._writer.close()
+            if isinstance(error, apsw.Error):
+                raise Unavailable(f"store {self.path}: {error}") from error
+            raise
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.Lock()
+        self._synchronous = 2
+        self._broken: str | None = None
+        self._closed = False
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
+        """See `ports.Store.transaction`."""
+        with self._write_lock:
+            self._check()
+            level = 2 if durable else 1
+            try:
+                if level != self._synchronous:
+                    self._writer.execute(f"PRAGMA synchronous = {level}").fetchall()
+                    self._synchronous = level
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield SqliteTx(self._writer, self._sql)
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                self._undo()
+                if isinstance(error, apsw.IOError):
+                    self._broken = str(error)
+                if isinstance(error, apsw.Error) and not isinstance(error, _BUGS):
+                    raise Unavailable(f"store {self.path}: {error}") from error
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """See `ports.Store.reading`."""
+        with self._read_lock:
+            self._check()
+            try:
+                self._reader.execute("BEGIN")
+                yield SqliteReader(self._reader, self._sql)
+            except apsw.Error as error:
+                if isinstance(error, _BUGS):
+                    raise
+                raise Unavailable(f"store {self.path}: {error}") from error
+            finally:
+                if self._reader.in_transaction:
+                    self._reader.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """See `ports.Store.close`."""
+        with self._write_lock, self._read_lock:
+            self._closed = True
+            self._reader.close()
+            self._writer.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise Unavailable(f"store {self.path}: is closed")
+        if self._broken is not None:
+            raise Unavailable(f"store {self.path}: stopped after an I/O error: {self._broken}")
+
+    def _undo(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+
+_BUGS = (
+    apsw.ConstraintError,
+    apsw.SQLError,
+    apsw.MisuseError,
+    apsw.RangeError,
+    apsw.BindingsError,
+    apsw.MismatchError,
+)

@@ -1,0 +1,22 @@
+"""Import every module that a user gets; run by `make smoke` beside an installed package.
+
+`tactful.testing` is left out: it is for test suites and may ask for their tools.
+"""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import tactful
+
+names = [
+    module.name
+    for module in pkgutil.walk_packages(tactful.__path__, "tactful.")
+    if not module.name.startswith("tactful.testing.") and not module.name.endswith(".__main__")
+]
+for name in names:
+    importlib.import_module(name)
+installed = Path(tactful.__file__).parent
+assert (installed / "py.typed").exists(), "the wheel must say that it is typed"
+assert "site-packages" in installed.parts, f"imported the sources instead: {installed}"
+print(f"imported {len(names)} modules of tactful {tactful.__version__}")
