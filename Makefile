@@ -32,7 +32,7 @@ demo: $(VENV)/.core ## Watch the limits at work, in a terminal and without any s
 
 .PHONY: test
 test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branch coverage or more
-	$(PYTEST) --cov $(TESTS)
+	$(PYTEST) $(TESTS) --cov
 
 .PHONY: quick
 quick: $(VENV)/.dev ## The tests of core and engine only, without coverage

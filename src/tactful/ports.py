@@ -437,8 +437,19 @@ class Tx(Reader, Protocol):
         """Keep a small value under a name."""
         ...
 
-    def shift_attempts(self, after: Millis, to: Millis) -> int:
-        """Attempts stamped later than `after` are restamped `to`; gives how many."""
+    def turn_back(self, to: Millis) -> int:
+        """The clock was ahead of `to`: what it stamped later than that is restamped `to`.
+
+        That are attempts, leases and retries; gives how many attempts.
+        """
+        ...
+
+    def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
+        """Longer leases for what is still being sent."""
+        ...
+
+    def release(self, now: Millis) -> int:
+        """Ends all leases: nobody is left who could be sending. Gives how many."""
         ...
 
     def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
@@ -465,6 +476,13 @@ class Store(Protocol):
 
     def reading(self) -> AbstractContextManager[Reader]:
         """A consistent view for questions."""
+        ...
+
+    def join(self) -> bool:
+        """Say that this process sends from now on.
+
+        True if nobody else does: leases found in the store then belong to nobody.
+        """
         ...
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tactful.channels.address import Address, parse_domain, parse_email, parse_mailbox
+from tactful.channels.address import CONTROLS, Address, parse_domain, parse_email, parse_mailbox
 from tactful.core.errors import RequestError
 
 # What mail libraries silently turn into another address, or pass through to the wire.
@@ -115,12 +115,10 @@ S3_ALIASES = [
 
 hostile = st.lists(
     st.one_of(
-        st.sampled_from(
-            ["@", ".", "..", '"', "\\", "<", ">", "(", ")", ",", ":", ";", "[", "]", " ", "\t"]
-            + ["\r\n", "\r", "\n", "\0", "\x85", "\u2028", "\ud800", "\u00a0", "\u200b", "\u202e"]
-            + ["=?utf-8?q?=0D=0A?=", ">\r\nRCPT TO:<evil@y.test", "xn--", "-", "_", "\uff20"]
-            + ["a", "B", "x.test", "127.0.0.1", "\u00fc", "\u0308", "\u00df", "\u3002", "v" * 40]
-        ),
+        st.sampled_from('@."\\<>(),:;[] \t\r\n\0-_aB'),
+        st.sampled_from(["\x85", "\u2028", "\ud800", "\u00a0", "\u200b", "\u202e", "\uff20"]),
+        st.sampled_from(["\u00fc", "\u0308", "\u00df", "\u3002", "x.test", "127.0.0.1", "v" * 40]),
+        st.sampled_from(["xn--", "=?utf-8?q?=0D=0A?=", ">\r\nRCPT TO:<evil@y.test", "\r\n", ".."]),
         st.characters(),
     ),
     max_size=12,
@@ -184,7 +182,7 @@ def test_whole_address_has_at_most_254_octets() -> None:
         parse_email(fits + "t")
     # Here it is the wire form that is too long, the text is not.
     with pytest.raises(RequestError, match="254"):
-        parse_email("v" * 64 + "@" + "\u00fcbcdefg." * 18 + "test")
+        parse_email("v" * 64 + "@" + "\u00fcbcdefg." * 13 + "test")
 
 
 def test_single_label_domains_only_where_allowed() -> None:
@@ -210,7 +208,7 @@ def test_field_is_named_for_the_domain_too() -> None:
         ("v@x.test", None, "v@x.test"),
         ("<v@x.test>", None, "v@x.test"),
         ("Tactful <no-reply@x.test>", "Tactful", "no-reply@x.test"),
-        (" Tactful  News\t< v@x.test > ", "Tactful  News", "v@x.test"),
+        (" Tactful  News < v@x.test > ", "Tactful  News", "v@x.test"),
         ("J. B\u00fccher <v@x.test>", "J. B\u00fccher", "v@x.test"),
         ('"Tactful, Inc." <v@x.test>', "Tactful, Inc.", "v@x.test"),
         ('"a \\"b\\" \\\\ <c@d>" <v@x.test>', 'a "b" \\ <c@d>', "v@x.test"),
@@ -250,6 +248,13 @@ def test_s3_malformed_sender_is_refused(text: str) -> None:
     assert caught.value.field == "sender"
 
 
+def attempt(text: str) -> Address | RequestError:
+    try:
+        return parse_email(text, "email")
+    except RequestError as error:
+        return error
+
+
 def check_accepted(address: Address, text: str) -> None:
     mailbox = address.mailbox
     assert text.strip(" \t").startswith(f"{address.local}@")  # nothing was rewritten
@@ -269,54 +274,50 @@ def check_accepted(address: Address, text: str) -> None:
     assert parseaddr(f"Somebody <{mailbox}>") == ("Somebody", mailbox)
 
 
-@settings(max_examples=3_000, print_blob=True, deadline=None)
+@settings(max_examples=1_500, print_blob=True, deadline=None)
 @given(
     st.one_of(hostile, st.builds("{}@x.test".format, hostile), st.builds("v@{}".format, hostile))
 )
 @example("v@x>\r\nRCPT TO:<evil@y.test")
 @example("\u0390" * 32 + "@x.test")
 def test_s3_hostile_text_is_refused_or_stays_as_it_is(text: str) -> None:
-    try:
-        address = parse_email(text, "email")
-    except RequestError as error:
-        assert error.field == "email"
+    answer = attempt(text)
+    if isinstance(answer, RequestError):
+        assert answer.field == "email"
     else:
-        check_accepted(address, text)
-
-
-@settings(max_examples=1_500, print_blob=True, deadline=None)
-@given(likely)
-def test_s3_likely_addresses_are_refused_or_stay_as_they_are(text: str) -> None:
-    try:
-        address = parse_email(text)
-    except RequestError as error:
-        assert error.field == "to"
-    else:
-        check_accepted(address, text)
+        check_accepted(answer, text)
 
 
 @settings(max_examples=1_000, print_blob=True, deadline=None)
+@given(likely)
+def test_s3_likely_addresses_are_refused_or_stay_as_they_are(text: str) -> None:
+    answer = attempt(text)
+    if isinstance(answer, RequestError):
+        assert answer.field == "email"
+    else:
+        check_accepted(answer, text)
+
+
+@settings(max_examples=700, print_blob=True, deadline=None)
 @given(
-    st.from_regex(
-        r"[a-z0-9_+-]{1,20}(\.[a-z0-9]{1,9}){0,2}@([a-z][a-z0-9]{0,9}\.){1,3}[a-z]{2,6}",
-        fullmatch=True,
-    ),
-    st.data(),
+    st.text("abyz09_+-", min_size=1, max_size=30),
+    st.from_regex(r"([a-z][a-z0-9]{0,9}\.){1,3}[a-z]{2,6}", fullmatch=True),
+    st.integers(0, 1 << 64),
 )
-def test_s3_case_never_makes_a_second_key(text: str, data: st.DataObject) -> None:
-    flips = data.draw(st.lists(st.booleans(), min_size=len(text), max_size=len(text)))
-    other = "".join(c.upper() if flip else c for c, flip in zip(text, flips, strict=True))
+def test_s3_case_never_makes_a_second_key(local: str, domain: str, flips: int) -> None:
+    text = f"{local}@{domain}"
+    other = "".join(c.upper() if flips >> i & 1 else c for i, c in enumerate(text))
     check_accepted(parse_email(text), text)
     assert parse_email(other).key == parse_email(text).key == text
 
 
-@settings(max_examples=1_500, print_blob=True, deadline=None)
+@settings(max_examples=1_000, print_blob=True, deadline=None)
 @given(hostile)
 def test_s3_quoted_sender_names_come_back(name: str) -> None:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    try:
-        got, address = parse_mailbox(f'"{quoted}" <v@x.test>', "sender")
-    except RequestError as error:
-        assert error.field == "sender"
+    text = f'"{quoted}" <v@x.test>'
+    if CONTROLS.search(name):
+        with pytest.raises(RequestError):
+            parse_mailbox(text, "sender")
     else:
-        assert (got, address) == (name or None, Address("v", "x.test"))
+        assert parse_mailbox(text, "sender") == (name or None, Address("v", "x.test"))

@@ -363,8 +363,9 @@ def _part(subtype: str, text: str) -> bytes:
 def _encode_text(text: str) -> tuple[str, bytes]:
     """Choose the transfer encoding: raw if nothing speaks against it, else the shorter one."""
     data = text.encode()
+    canonical = data.replace(b"\n", b"\r\n")
     if text.isascii() and _is_calm(text):
-        return "7bit", data.replace(b"\n", b"\r\n")
+        return "7bit", canonical
     # Quoted-printable spends three octets on each that it must hide, base64 four on every three.
     hidden = len(data) - len(text.encode("ascii", "ignore")) + data.count(b"=")
     if hidden * 6 <= len(data):
@@ -373,7 +374,8 @@ def _encode_text(text: str) -> tuple[str, bytes]:
         # It does not hide the F of `From `, and a soft line end can put one at a line's start.
         if b"\nFrom " not in b"\n" + coded:
             return "quoted-printable", coded.replace(b"\n", b"\r\n")
-    coded = b2a_base64(data, newline=False)
+    # In base64 the line ends of text are CRLF too (RFC 2045 section 6.8).
+    coded = b2a_base64(canonical, newline=False)
     return "base64", b"\r\n".join(coded[i : i + _AIM] for i in range(0, len(coded), _AIM))
 
 

@@ -57,9 +57,8 @@ MOVES: Final[dict[State, frozenset[State]]] = {
             _S.UNKNOWN,
             _S.DIGESTED,
             _S.EXPIRED,
-            _S.REJECTED,
             _S.SUPPRESSED,
-            _S.CANCELLED,
+            _S.SUPERSEDED,
         }
     ),
     _S.SENT: frozenset({_S.DELIVERED, _S.LOST, _S.BOUNCED}),

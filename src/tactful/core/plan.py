@@ -89,3 +89,20 @@ def _rolling_slot(bound: Bound, instants: Sequence[Millis], at: Millis) -> Milli
                 break
         else:
             return at
+
+
+def blocking(
+    bounds: Sequence[Bound], events: Sequence[Entry], zone: tzinfo, at: Millis
+) -> list[Entry]:
+    """The attempts and slots that leave no room at `at`, for the bounds that have none."""
+    found: set[Entry] = set()
+    for bound in bounds:
+        start = (
+            at - bound.window_ms + 1
+            if bound.unit is None
+            else calendar_window(at, bound.unit, zone)[0]
+        )
+        inside = [e for e in events if start <= e.at <= at and bound.counted[e.kind]]
+        if len(inside) >= bound.count:
+            found.update(inside)
+    return sorted(found)

@@ -17,7 +17,7 @@ import re
 from typing import Final, NamedTuple
 
 _URL_ATTRIBUTES: Final = frozenset(
-    "action background cite data formaction href longdesc poster src xlink:href".split()
+    {"action", "background", "cite", "data", "formaction", "href", "poster", "src", "xlink:href"}
 )
 _URL_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 _URL_UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\xa0\"'<>`{}|\\^]")
@@ -31,9 +31,9 @@ class Place(NamedTuple):
     """A place between two characters of a document.
 
     `tag` is "" in text, else the lower-case name of the tag it is in, or of the script or style
-    whose content it is in (`raw`). `attribute` is the name that was read last, `equals` whether its
-    value comes next, `quote` the quote it is enclosed in, `begun` whether literal text of the value
-    has been read (in text: whether a `<` has been read and no name yet).
+    whose content it is in (`raw`). `attribute` is the name that was read last ("?" if it depends),
+    `equals` whether its value comes next, `quote` the quote it is enclosed in. `begun` is whether
+    something has been read of what comes here: of a value or a name; in text, a lone `<`.
     """
 
     tag: str = ""
@@ -44,7 +44,13 @@ class Place(NamedTuple):
     begun: bool = False
 
     def after(self, text: str) -> Place:
-        """The place behind `text`; linear in its length."""
+        """The place behind `text`; linear in its length.
+
+        Raises ValueError if `text` goes on with a name that other text has begun: which tag or
+        attribute that makes cannot be told.
+        """
+        if self._in_name and text[:1].strip("/>=") and not text[0].isspace():
+            raise ValueError("the name of a tag or an attribute must be written in one piece")
         place, at = self, 0
         while at < len(text):
             if place.raw:
@@ -57,21 +63,40 @@ class Place(NamedTuple):
                 place, at = place._in_tag(text, at)
         return place
 
+    def joined(self, other: Place) -> Place:
+        """The place where two ways meet. Raises ValueError if no place can stand for both."""
+        if self._settled != other._settled:
+            raise ValueError("all ways through this must end at the same place of the HTML")
+        # With a value without quotes under way, no other value is let in: the stricter one.
+        place = other if other.equals else self
+        name = place.attribute if self.attribute == other.attribute else "?"
+        return place._replace(attribute=name, begun=self.begun or other.begun)
+
+    @property
+    def _in_name(self) -> bool:
+        return bool(self.tag and self.begun and not (self.raw or self.quote or self.equals))
+
+    @property
+    def _settled(self) -> tuple[object, ...]:
+        awaited = self.equals and not self.begun
+        name = self.attribute if self.quote or awaited else ""
+        return self.tag, self.raw, self.quote, awaited, name
+
     @property
     def problem(self) -> str | None:
         """Why no value can stand here, or None if one can."""
+        name = self.attribute
         if self.raw:
             return "a value cannot stand in a script" if self.tag == "script" else None
-        if self.begun and not self.tag:
-            return "a `<` must be followed by the name of its tag, or be written as `&lt;`"
-        if self.tag and not self.quote:
-            if self.equals:
-                return f"put the value of the attribute {self.attribute!r} into quotes"
+        if not self.tag:
+            lone = "a `<` must be followed by the name of its tag, or be written as `&lt;`"
+            return lone if self.begun else None
+        if self.equals:
+            return f"put the value of the attribute {name!r} into quotes"
+        if not self.quote:
             return f"a value inside of the tag <{self.tag}> must stand in a quoted attribute"
-        if self.attribute.startswith("on"):
-            return f"a value cannot stand in the script of the attribute {self.attribute!r}"
-        if self.attribute in {"srcdoc", "srcset"}:
-            return f"a value cannot stand in the attribute {self.attribute!r}"
+        if name.startswith("on") or name in {"srcdoc", "srcset", "?"}:
+            return f"a value cannot stand in the attribute {name!r}"
         return None
 
     @property
@@ -94,14 +119,15 @@ class Place(NamedTuple):
             return self._in_value(text, at)
         found = _IN_TAG.search(text, at)
         if not found:
-            return self, len(text)
+            return self._replace(begun=False), len(text)
         word = found[0]
         if word == ">":
             inside = self.tag if self.tag in {"script", "style"} else ""
             return Place(inside, raw=bool(inside)), found.end()
         if word == "=":
-            return self._replace(equals=True), found.end()
-        return Place(self.tag, attribute=word.lower()), found.end()
+            return self._replace(equals=True, begun=False), found.end()
+        begun = found.end() == len(text)
+        return Place(self.tag, attribute=word.lower(), begun=begun), found.end()
 
     def _in_value(self, text: str, at: int) -> tuple[Place, int]:
         if self.begun and text[at].isspace():
@@ -120,7 +146,7 @@ def _in_text(text: str, at: int) -> tuple[Place, int]:
     found = _TAG.search(text, at)
     if not found:
         return Place(begun=text.endswith(("<", "</"))), len(text)
-    return Place(found[1].lower()), found.end()
+    return Place(found[1].lower(), begun=found.end() == len(text)), found.end()
 
 
 def safe_url(value: object) -> str:
@@ -132,9 +158,11 @@ def safe_url(value: object) -> str:
     text = "" if value is None else str(value)
     text = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text).strip()
     colon = text.find(":")
-    if colon >= 0 and not any(stop in text[:colon] for stop in "/?#"):
-        if text[:colon].lower() not in _URL_SCHEMES:
-            return "#"
+    scheme = text[: max(0, colon)]
+    # A colon behind one of these is part of a path, a query or a fragment.
+    relative = colon < 0 or any(stop in scheme for stop in "/?#")
+    if not relative and scheme.lower() not in _URL_SCHEMES:
+        return "#"
     return _URL_UNSAFE.sub(lambda match: _percent(match[0]), text)
 
 

@@ -55,7 +55,7 @@ class SmtpChannel:
     none.
     """
 
-    address_kind = "email"
+    address_kind: str | None = "email"
 
     def __init__(
         self,

@@ -94,15 +94,22 @@ def due_row(d: Delivery) -> tuple[Any, ...]:
 def notification_from(row: apsw.SQLiteValues) -> Notification:
     """A row of `notifications`."""
     values: tuple[Any, ...] = row
-    content = json.loads(values[4])
+    (id_, type_, category, priority, content, created, channels, expires, not_before) = values[:9]
+    cursor, audience_end, audience, cancelled = values[9:]
     return Notification(
-        *values[:4],
-        Content(**content),
-        values[5],
-        tuple(json.loads(values[6])),
-        *values[7:11],
-        json.loads(values[11]),
-        values[12] == 1,
+        id_,
+        type_,
+        category,
+        priority,
+        Content(**json.loads(content)),
+        created,
+        tuple(json.loads(channels)),
+        expires,
+        not_before,
+        cursor,
+        audience_end,
+        json.loads(audience),
+        cancelled == 1,
     )
 
 
@@ -139,7 +146,9 @@ def notification_row(n: Notification) -> tuple[Any, ...]:
 def attempt_from(row: apsw.SQLiteValues) -> Attempt:
     """A row of `attempts_of`."""
     values: tuple[Any, ...] = row
-    return Attempt(*values[:4], Kind(*values[4:8]), values[8] == 1, *values[9:])
+    delivery, number, recipient, at, *kind = values[:8]
+    counts, outcome, detail = values[8:]
+    return Attempt(delivery, number, recipient, at, Kind(*kind), counts == 1, outcome, detail)
 
 
 def event_from(row: apsw.SQLiteValues) -> Event:

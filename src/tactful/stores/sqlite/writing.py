@@ -84,7 +84,7 @@ class SqliteTx(SqliteReader):
                 for lease in leases
             ],
         )
-        latest = max(self.latest_attempt() or 0, max(a.at for a in attempts))
+        latest = max(self.latest_attempt() or 0, *(a.at for a in attempts))
         self.set_note(LATEST_ATTEMPT, str(latest))
 
     def extend(self, delivery_ids: Sequence[str], until: Millis) -> None:
@@ -136,10 +136,17 @@ class SqliteTx(SqliteReader):
             self._run("click", {"id": delivery_id, "clicked_at": clicked_at})
         return False
 
-    def shift_attempts(self, after: Millis, to: Millis) -> int:
-        changed = self._run("shift_attempts", {"after": after, "to": to})
+    def turn_back(self, to: Millis) -> int:
+        changed = self._run("turn_back_attempts", {"to": to})
+        self._run("turn_back_queue", {"to": to})
         self.set_note(LATEST_ATTEMPT, str(min(self.latest_attempt() or 0, to)))
         return changed
+
+    def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
+        self._many("renew", [(until, delivery_id) for delivery_id in delivery_ids])
+
+    def release(self, now: Millis) -> int:
+        return self._run("release", {"now": now})
 
     def set_cells(self, cells: Mapping[str, int]) -> None:
         self._many("set_cell", list(cells.items()))

@@ -21,8 +21,8 @@ FROM deliveries d CROSS JOIN attempts a ON a.recipient = d.recipient
 WHERE d.id = :id AND a.delivery_id = :id
 ORDER BY a.number;
 
--- name: shift_attempts
-UPDATE attempts SET at = :to WHERE at > :after;
+-- name: turn_back_attempts
+UPDATE attempts SET at = :to WHERE at > :to;
 
 -- name: cells
 SELECT key, tat FROM cells WHERE key IN (SELECT value FROM json_each(?));

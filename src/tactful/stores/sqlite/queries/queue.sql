@@ -106,3 +106,13 @@ UPDATE due SET due_at = max(:now, not_before) WHERE held = 1 AND state <> 'sendi
 -- name: wake_one
 UPDATE due SET due_at = max(:now, not_before)
 WHERE recipient = :recipient AND held = 1 AND state <> 'sending';
+
+-- name: turn_back_queue
+-- Whoever has been attempted waits for a lease or a retry, and both were counted from a wrong now.
+UPDATE due SET due_at = min(due_at, :to), not_before = min(not_before, :to) WHERE attempts > 0;
+
+-- name: renew
+UPDATE due SET due_at = ? WHERE delivery_id = ? AND state = 'sending';
+
+-- name: release
+UPDATE due SET due_at = min(due_at, :now) WHERE state = 'sending';

@@ -1,0 +1,388 @@
+"""Admission: what is asked for becomes deliveries, decided in the same transaction.
+
+A receipt is true: a rejection, a place in a digest and a slot are stored before the caller hears of
+them, together with the idempotency key. Concurrent callers share a commit (`group_commit`).
+
+A delivery that may go now is stored as due now with its slot *promised*: others plan around it
+until it has been handed over. Broadcasts are only accepted here; `fanout` reaches their audience.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tactful.core.checks import Checks
+from tactful.core.decide import Subject, decide, remaining
+from tactful.core.errors import IdempotencyConflict, RequestError
+from tactful.core.model import (
+    NEVER,
+    Collapse,
+    Decision,
+    Defer,
+    Digest,
+    Entry,
+    Event,
+    Expire,
+    Millis,
+    NotificationType,
+    Recipient,
+    Reject,
+    Send,
+    State,
+    Suppress,
+)
+from tactful.core.rules import parse_priority
+from tactful.engine.context import Context
+from tactful.engine.group_commit import GroupCommit
+from tactful.engine.line import Lines
+from tactful.engine.people import address_for, find, suppressed_by_address, unwanted
+from tactful.engine.requests import Receipt, Request, receipt_from
+from tactful.engine.rulebook import Book
+from tactful.engine.zones import zone_of
+from tactful.ports import Delivery, Notification, Remembered, Result, Suppression, Tx
+
+FULL = "waiting_max"
+"""The reason of a rejection because too much waits for one recipient already."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A delivery to be decided, with what the decision needs."""
+
+    delivery: Delivery
+    person: Recipient
+    checks: Checks
+    mandatory: bool
+    reachable: bool
+
+
+class Admission:
+    """Takes submissions in; safe to use from many threads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._commits: GroupCommit[Sequence[Request], list[Receipt]] = GroupCommit(self._run)
+
+    def submit(self, requests: Sequence[Request]) -> list[Receipt]:
+        """Admit all or none; one receipt each, in order.
+
+        Raises RequestError (nothing is stored then), IdempotencyConflict, Unavailable.
+        """
+        receipts = self._commits.submit(requests)
+        self._context.changed()
+        return receipts
+
+    def _run(self, groups: Sequence[Sequence[Request]]) -> list[list[Receipt]]:
+        with self._context.store.transaction() as tx:
+            batch = _Batch(self._context, tx)
+            receipts = iter(batch.admit([request for group in groups for request in group]))
+        return [[next(receipts) for _ in group] for group in groups]
+
+    def broadcast(self, request: Request) -> Receipt:
+        """Accept one notification for everyone who is registered now."""
+        with self._context.store.transaction() as tx:
+            receipt = _Batch(self._context, tx).admit_broadcast(request)
+        self._context.changed()
+        return receipt
+
+
+class _Batch:
+    """The submissions of one transaction."""
+
+    def __init__(self, context: Context, tx: Tx) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._tx = tx
+        self._now = context.timekeeper.now(tx)
+        self._book: Book = context.rulebook.current(tx)
+        self._deliveries: list[Delivery] = []
+        self._events: list[Event] = []
+        self._superseded: list[Result] = []
+        self._remembered = tx.remembered([])
+        self._history: dict[str, list[Entry]] = {}
+        self._lines = Lines({})
+        self._suppressions: dict[str, list[Suppression]] = {}
+
+    # Whole batches ----------------------------------------------------------------------------
+
+    def admit(self, requests: Sequence[Request]) -> list[Receipt]:
+        keys = [request.key for request in requests if request.key is not None]
+        if keys:
+            self._remembered = self._tx.remembered(keys)
+        people = find(self._tx, [request.to for request in requests])
+        drafts = [
+            [] if self._replayed(request) else self._drafts(request, people[request.to])
+            for request in requests
+        ]
+        notifications = [
+            self._notification(request, group[0].delivery)
+            for request, group in zip(requests, drafts, strict=True)
+            if group
+        ]
+        self._load([draft for group in drafts for draft in group])
+        receipts = [
+            self._receive(request, group) for request, group in zip(requests, drafts, strict=True)
+        ]
+        self._tx.add_notifications(
+            [n for n in notifications if n.id in {d.notification_id for d in self._deliveries}]
+        )
+        self._write()
+        return receipts
+
+    def admit_broadcast(self, request: Request) -> Receipt:
+        if request.key is not None:
+            self._remembered = self._tx.remembered([request.key])
+            known = self._replayed(request)
+            if known is not None:
+                return known
+        type_ = self._type(request)
+        self._ways(request, type_)
+        notification_id = self._context.ids.new(self._now)
+        last = self._tx.last_recipient()
+        notification = Notification(
+            notification_id,
+            request.type,
+            type_.category,
+            self._priority(request, type_),
+            request.content,
+            self._now,
+            self._ways(request, type_),
+            self._expiry(request, type_),
+            request.deliver_at or 0,
+            cursor=0 if last else None,
+            audience_end=last,
+        )
+        self._tx.add_notifications([notification])
+        receipt = Receipt("queued", notification_id)
+        self._events.append(Event("broadcast.accepted", "", self._now, notification_id))
+        self._remember(request, receipt)
+        self._write()
+        return receipt
+
+    def _write(self) -> None:
+        self._tx.add_deliveries(self._deliveries)
+        if self._superseded:
+            self._tx.settle(self._superseded, [])
+        self._tx.add_events(self._events)
+
+    # Idempotency ------------------------------------------------------------------------------
+
+    def _replayed(self, request: Request) -> Receipt | None:
+        known = self._remembered.get(request.key) if request.key is not None else None
+        if known is None or known.expires_at <= self._now:
+            return None
+        if known.fingerprint != request.fingerprint:
+            bound = "was used before with another body"
+            raise IdempotencyConflict("idempotency_key", request.key, bound)
+        return replace(receipt_from(json.loads(known.answer)), replayed=True)
+
+    def _remember(self, request: Request, receipt: Receipt) -> None:
+        if request.key is None:
+            return
+        answer = json.dumps(receipt.to_dict(), separators=(",", ":"))
+        expires_at = self._now + self._settings.idempotency_ms
+        value = Remembered(request.fingerprint, answer, expires_at)
+        self._tx.remember(request.key, value)
+        self._remembered = {**self._remembered, request.key: value}
+
+    # From a request to drafts -----------------------------------------------------------------
+
+    def _type(self, request: Request) -> NotificationType:
+        if not self._book.knows(request.type) and self._settings.unknown_types == "reject":
+            raise RequestError("type", request.type, "is not a known type")
+        return self._book.type(request.type)
+
+    def _priority(self, request: Request, type_: NotificationType) -> int:
+        if request.priority is not None:
+            return request.priority
+        return int(parse_priority(type_.priority, "priority"))
+
+    def _expiry(self, request: Request, type_: NotificationType) -> Millis:
+        lifetime = request.ttl_ms or type_.ttl_ms or self._settings.ttl_ms
+        return max(self._now, request.deliver_at or 0) + lifetime
+
+    def _ways(self, request: Request, type_: NotificationType) -> tuple[str, ...]:
+        ways = request.channels or type_.channels or (self._context.default_channel,)
+        for name in ways:
+            if name not in self._context.channels:
+                known = ", ".join(sorted(self._context.channels))
+                raise RequestError("channels", name, f"must be one of {known}")
+        if request.content.template is not None and not self._book.named(request.content.template):
+            raise RequestError("template", request.content.template, "is not a known template")
+        return ways
+
+    def _drafts(self, request: Request, person: Recipient) -> list[_Draft]:
+        type_ = self._type(request)
+        priority = self._priority(request, type_)
+        notification_id = self._context.ids.new(self._now)
+        drafts = []
+        for way in self._ways(request, type_):
+            address = address_for(person, self._context.channels[way])
+            delivery = Delivery(
+                self._context.ids.new(self._now),
+                notification_id,
+                person.id,
+                way,
+                address or "",
+                request.type,
+                type_.category,
+                priority,
+                self._now,
+                State.QUEUED,
+                due_at=self._now,
+                not_before=request.deliver_at or 0,
+                expires_at=self._expiry(request, type_),
+                decided=True,
+                updated_at=self._now,
+            )
+            checks = self._book.checks(delivery.kind)
+            drafts.append(_Draft(delivery, person, checks, type_.mandatory, address is not None))
+        return drafts
+
+    def _notification(self, request: Request, first: Delivery) -> Notification:
+        return Notification(
+            first.notification_id,
+            request.type,
+            first.category,
+            first.priority,
+            request.content,
+            self._now,
+            expires_at=first.expires_at,
+            not_before=first.not_before,
+        )
+
+    def _load(self, drafts: Sequence[_Draft]) -> None:
+        limited = [draft for draft in drafts if draft.checks.bounds or draft.checks.spans]
+        reach = max((draft.checks.reach_ms for draft in limited), default=0)
+        recipients = list({draft.delivery.recipient for draft in limited})
+        if reach:
+            self._history = self._tx.history(recipients, self._now - reach)
+        everyone = list({draft.delivery.recipient for draft in drafts})
+        view = max((draft.checks.view for draft in drafts), default=0)
+        self._lines = Lines(self._tx.lines(everyone, view))
+        addresses = list({draft.delivery.address for draft in drafts})
+        self._suppressions = suppressed_by_address(self._tx, addresses)
+
+    # From drafts to receipts ------------------------------------------------------------------
+
+    def _receive(self, request: Request, drafts: Sequence[_Draft]) -> Receipt:
+        known = self._replayed(request)
+        if known is not None:
+            return known
+        first, *others = [self._decide(draft, request.collapse_key) for draft in drafts]
+        receipt = replace(first, others=tuple(others))
+        self._remember(request, receipt)
+        return receipt
+
+    def _decide(self, draft: _Draft, collapse_key: str) -> Receipt:
+        delivery, checks = draft.delivery, draft.checks
+        kind, recipient = delivery.kind, delivery.recipient
+        zone = zone_of(draft.person.timezone)
+        reason: str | None = "no address"
+        if draft.reachable:
+            reason = unwanted(
+                draft.person, kind, delivery.address, self._suppressions, mandatory=draft.mandatory
+            )
+        start = max(self._now, delivery.not_before, self._lines.begins(recipient, checks))
+        planned = self._lines.planned(recipient, kind, self._now)
+        history = self._history.get(recipient, ())
+        subject = Subject(kind, zone, delivery.expires_at, reason)
+        decision = decide(subject, history, planned, checks, start)
+        if isinstance(decision, Send) and start > self._now:
+            decision = Defer(start, "")
+        if self._lines.total(recipient) >= self._settings.waiting_max and not isinstance(
+            decision, Suppress | Expire
+        ):
+            decision = Reject(FULL, NEVER)
+        receipt = self._apply(draft, decision, collapse_key)
+        if isinstance(decision, Send):
+            left, rule = remaining(history, [*planned, Entry(self._now, kind)], checks, zone, start)
+            receipt = replace(receipt, remaining=left, rule=rule)
+        return receipt
+
+    def _apply(self, draft: _Draft, decision: Decision, collapse_key: str) -> Receipt:
+        """Store what was decided; the decision's words become the receipt's."""
+        delivery = draft.delivery
+        receipt = Receipt(
+            type(decision).__name__.lower(),
+            delivery.notification_id,
+            delivery.id,
+            channel=delivery.channel,
+        )
+        match decision:
+            case Send():
+                delivery.promised = True
+                receipt = replace(receipt, deliver_at=self._now)
+            case Defer(until, rule):
+                self._wait(delivery, until, rule)
+                reason = None if rule else "scheduled"
+                receipt = replace(receipt, rule=rule or None, deliver_at=until, reason=reason)
+            case Digest(until, rule):
+                delivery.group = f"digest:{rule}"
+                until = self._join(delivery, until)
+                self._wait(delivery, until, rule)
+                receipt = replace(receipt, rule=rule, deliver_at=until)
+            case Collapse(until, rule):
+                delivery.group = f"collapse:{rule}:{collapse_key or delivery.type}"
+                until = self._supersede(delivery, until)
+                self._wait(delivery, until, rule)
+                receipt = replace(receipt, rule=rule, deliver_at=until)
+            case Reject(rule, retry_at):
+                delivery.state, delivery.rule = State.REJECTED, rule
+                again = None if retry_at >= NEVER else retry_at
+                receipt = replace(receipt, rule=rule, retry_at=again, remaining=0)
+            case Suppress(reason):
+                delivery.state, delivery.reason = State.SUPPRESSED, reason
+                receipt = replace(receipt, reason=reason)
+            case Expire():
+                delivery.state = State.EXPIRED
+        self._deliveries.append(delivery)
+        if delivery.state in (State.QUEUED, State.DEFERRED):
+            self._lines.enter(delivery)
+        if receipt.deliver_at is not None and receipt.deliver_at >= delivery.expires_at:
+            reason = "no slot is free before it expires"
+            receipt = replace(receipt, deliver_at=None, reason=reason)
+        self._report(delivery, receipt)
+        return receipt
+
+    def _wait(self, delivery: Delivery, until: Millis, rule: str) -> None:
+        """Wait for a slot, or for the end of its life if that comes first."""
+        delivery.state = State.DEFERRED
+        delivery.rule = rule or None
+        delivery.held = bool(rule)
+        delivery.due_at = min(until, delivery.expires_at)
+
+    def _join(self, delivery: Delivery, until: Millis) -> Millis:
+        """The slot of the digest that waits already, if one does."""
+        waiting = self._lines.in_group(delivery.recipient, delivery.channel, delivery.group)
+        slots = [other.due_at for other in waiting if other.due_at >= self._now]
+        return min(slots, default=until)
+
+    def _supersede(self, delivery: Delivery, until: Millis) -> Millis:
+        """Take the place of those who wait in the same group."""
+        older = self._lines.in_group(delivery.recipient, delivery.channel, delivery.group)
+        if not older:
+            return until
+        for other in older:
+            reason = f"superseded by {delivery.id}"
+            self._superseded.append(
+                Result(other.id, None, State.SUPERSEDED, self._now, rule=other.rule, reason=reason)
+            )
+            self._events.append(Event("superseded", other.id, self._now, data={"by": delivery.id}))
+        self._lines.leave(delivery.recipient, [other.id for other in older])
+        return max(min(other.due_at for other in older), delivery.not_before, self._now)
+
+    def _report(self, delivery: Delivery, receipt: Receipt) -> None:
+        facts = {
+            name: value
+            for name in ("rule", "deliver_at", "retry_at", "reason")
+            if (value := getattr(receipt, name)) is not None and receipt.decision != "send"
+        }
+        names = {"send": "accepted", "reject": "rejected", "suppress": "suppressed"}
+        names |= {"expire": "expired", "defer": "deferred", "digest": "deferred"}
+        names["collapse"] = "deferred"
+        if receipt.decision in ("digest", "collapse"):
+            facts["decision"] = receipt.decision
+        self._events.append(Event(names[receipt.decision], delivery.id, self._now, data=facts))

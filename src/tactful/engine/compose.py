@@ -1,0 +1,87 @@
+"""From a claimed delivery to the message that its channel gets.
+
+Content that was given literally goes out as it is; a template is chosen by the recipient's locale
+and the channel, and filled with the notification's data. A digest is one message made from the
+rendered parts of its members. What cannot be rendered is `Rejected`, with the reason, and holds up
+nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tactful.core.errors import RequestError
+from tactful.core.model import Content, Message, Rejected
+from tactful.engine.dispatch import Job
+from tactful.engine.rulebook import Book
+from tactful.engine.unsubscribe import Unsubscribe
+from tactful.engine.zones import iso, zone_of
+from tactful.ports import Delivery
+from tactful.templates.library import DIGEST, Rendered, Renderer, RenderError, choose
+
+
+class Composer:
+    """Renders jobs; safe to use from many threads."""
+
+    def __init__(self, unsubscribe: Unsubscribe | None = None) -> None:
+        self._renderer = Renderer()
+        self._unsubscribe = unsubscribe
+
+    def message(self, job: Job, book: Book) -> Message | Rejected:
+        """The message of a job, or why there can be none."""
+        try:
+            parts = self._digest(job, book) if job.members else self._one(job, job.delivery, book)
+        except (RenderError, RequestError) as error:
+            return Rejected(str(error))
+        head = job.delivery
+        return Message(
+            id=head.id,
+            notification_id=head.notification_id,
+            recipient=head.recipient,
+            address=head.address,
+            type=head.type,
+            subject=parts.subject,
+            text=parts.text,
+            html=parts.html,
+            at=job.at,
+            attempt=job.number,
+            name=job.person.name,
+            headers=self._headers(head, book),
+            maybe_duplicate=head.crashes > 0,
+        )
+
+    def _headers(self, head: Delivery, book: Book) -> tuple[tuple[str, str], ...]:
+        if self._unsubscribe is None or book.type(head.type).mandatory:
+            return ()
+        return self._unsubscribe.headers(head)
+
+    def _one(self, job: Job, delivery: Delivery, book: Book) -> Rendered:
+        content = job.notifications[delivery.notification_id].content
+        return self.render(content, book, job.person.locale, delivery.channel)
+
+    def render(self, content: Content, book: Book, locale: str, channel: str) -> Rendered:
+        """The three parts of some content; raises RenderError."""
+        if content.template is None:
+            return Rendered(content.subject, content.text, content.html)
+        template = choose(book.named(content.template), locale, channel)
+        if template is None:
+            raise RenderError(content.template, "subject", f"none fits the locale {locale!r}")
+        rendered = self._renderer.render(template, content.data)
+        return replace(rendered, subject=content.subject) if content.subject else rendered
+
+    def _digest(self, job: Job, book: Book) -> Rendered:
+        items: list[Mapping[str, object]] = []
+        zone = zone_of(job.person.timezone)
+        for delivery in (job.delivery, *job.members):
+            parts = self._one(job, delivery, book)
+            items.append(
+                {
+                    "subject": parts.subject,
+                    "text": parts.text,
+                    "type": delivery.type,
+                    "at": iso(delivery.created_at, zone),
+                }
+            )
+        template = choose(book.named("digest"), job.person.locale, job.delivery.channel) or DIGEST
+        return self._renderer.render(template, {"count": len(items), "items": items, "more": 0})

@@ -1,0 +1,29 @@
+"""What the parts of one engine share; made once by whoever composes them.
+
+Rules, admission and dispatch work on one store because there is one place to name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tactful.engine.identity import Ids
+from tactful.engine.rulebook import Rulebook
+from tactful.engine.settings import Settings
+from tactful.engine.timekeeper import Timekeeper
+from tactful.ports import Channel, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One engine's store, channels, time and habits. `changed` tells the worker of new work."""
+
+    store: Store
+    rulebook: Rulebook
+    channels: Mapping[str, Channel]
+    default_channel: str
+    timekeeper: Timekeeper
+    ids: Ids
+    settings: Settings
+    changed: Callable[[], None]

@@ -1,0 +1,65 @@
+"""The slow part: jobs become messages, messages go to their channel, outcomes come back.
+
+Runs without any transaction, in whatever thread the runtime gives it. Nothing here raises for a
+job's trouble: a message that cannot be made is Rejected, an exception of a channel leaves its
+messages Unknown, because nobody can say how far it came.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tactful.core.model import Message, Outcome, Rejected, Unknown
+from tactful.engine.compose import Composer
+from tactful.engine.dispatch import Job
+from tactful.engine.rulebook import Book
+from tactful.ports import Channel
+
+log = logging.getLogger("tactful.delivering")
+
+
+class Sent(NamedTuple):
+    """A job and what became of its hand-over."""
+
+    job: Job
+    outcome: Outcome
+
+
+def batches(jobs: Sequence[Job], channel: Channel) -> list[list[Job]]:
+    """Jobs in portions for one call of a channel.
+
+    A delivery that has been left without an answer before goes alone, so that a message that
+    breaks its channel takes no other down with it.
+    """
+    alone = [[job] for job in jobs if job.delivery.crashes]
+    calm = [job for job in jobs if not job.delivery.crashes]
+    size = max(1, channel.batch)
+    return alone + [calm[at : at + size] for at in range(0, len(calm), size)]
+
+
+def deliver(jobs: Sequence[Job], channel: Channel, composer: Composer, book: Book) -> list[Sent]:
+    """Compose and hand over jobs of one channel; one outcome each, in order."""
+    made = [(job, composer.message(job, book)) for job in jobs]
+    messages = [message for _, message in made if isinstance(message, Message)]
+    outcomes = iter(_send(messages, channel))
+    return [
+        Sent(job, made_of if isinstance(made_of, Rejected) else next(outcomes))
+        for job, made_of in made
+    ]
+
+
+def _send(messages: Sequence[Message], channel: Channel) -> Sequence[Outcome]:
+    if not messages:
+        return ()
+    try:
+        outcomes = channel.send(messages)
+    except Exception as error:
+        log.exception("channel %s raised", channel.name)
+        return [Unknown(f"channel raised {type(error).__name__}: {error}")] * len(messages)
+    if len(outcomes) != len(messages):
+        why = f"channel answered {len(outcomes)} outcomes for {len(messages)} messages"
+        log.error("channel %s: %s", channel.name, why)
+        return [Unknown(why)] * len(messages)
+    return outcomes

@@ -1,0 +1,361 @@
+"""Dispatch: what is due is decided, and what may go is claimed, in one durable transaction.
+
+For every delivery that may go an attempt is written before anything touches the wire, and the
+delivery is due again when its lease ends. So limits hold whatever crashes, and a crashed worker's
+deliveries simply become due. Everything else moves to its next slot or to its end.
+
+A delivery that is due while it is being sent was left by a worker that vanished: its attempt keeps
+counting, since nobody knows how far it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tactful.core.checks import Checks
+from tactful.core.decide import Subject, decide
+from tactful.core.model import (
+    NEVER,
+    Collapse,
+    Defer,
+    Digest,
+    Entry,
+    Event,
+    Kind,
+    Millis,
+    Recipient,
+    Reject,
+    Send,
+    State,
+)
+from tactful.core.settle import QUARANTINED
+from tactful.core.throughput import conform, slot_behind
+from tactful.engine.context import Context
+from tactful.engine.line import Lines
+from tactful.engine.people import suppressed_by_address, unwanted
+from tactful.engine.zones import zone_of
+from tactful.ports import Attempt, Delivery, Lease, Notification, Result, Suppression, Tx
+
+
+@dataclass(slots=True)
+class Job:
+    """One claimed hand-over: the delivery that carries it and, in a digest, the others in it.
+
+    `number` and `at` are those of the attempt.
+    """
+
+    delivery: Delivery
+    members: list[Delivery]
+    notifications: dict[str, Notification]
+    person: Recipient
+    number: int
+    at: Millis
+
+
+@dataclass(slots=True)
+class Claim:
+    """What one round of dispatch did: the jobs to send, and how many deliveries it looked at."""
+
+    jobs: list[Job] = field(default_factory=list)
+    seen: int = 0
+
+
+class Dispatch:
+    """Decides and claims what is due."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def claim(self, in_flight: frozenset[str] = frozenset(), limit: int | None = None) -> Claim:
+        """One round; `in_flight` are deliveries this process is still sending."""
+        with self._context.store.transaction() as tx:
+            now = self._context.timekeeper.now(tx)
+            rows = tx.due(now, limit or self._context.settings.batch)
+            if not rows:
+                return Claim()
+            ours = [row.id for row in rows if row.id in in_flight]
+            if ours:
+                tx.renew(ours, now + self._context.settings.lease_ms)
+                rows = [row for row in rows if row.id not in in_flight]
+            round_ = _Round(self._context, tx, now)
+            jobs = round_.run(rows)
+        if jobs:
+            self._context.timekeeper.attempted(now)
+        return Claim(jobs, len(rows) + len(ours))
+
+
+class _Round:
+    """The decisions of one transaction."""
+
+    def __init__(self, context: Context, tx: Tx, now: Millis) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._tx = tx
+        self._now = now
+        self._book = context.rulebook.current(tx)
+        self._jobs: list[Job] = []
+        self._leases: list[Lease] = []
+        self._members: list[str] = []
+        self._results: list[Result] = []
+        self._events: list[Event] = []
+        self._freed: set[str] = set()
+        self._people: dict[str, Recipient] = {}
+        self._history: dict[str, list[Entry]] = {}
+        self._suppressions: dict[str, list[Suppression]] = {}
+        self._lines: Lines | None = None
+        self._recipients: list[str] = []
+        self._cells: dict[str, int] = {}
+        self._behind: dict[str, int] = {}
+        self._view = 0
+
+    def run(self, rows: Sequence[Delivery]) -> list[Job]:
+        self._load(rows)
+        for unit in self._units(rows):
+            self._decide(unit)
+        self._tx.lease(self._leases)
+        until = self._now + self._settings.lease_ms
+        self._tx.extend(self._members, until)
+        self._tx.settle(self._results, [])
+        self._tx.add_events(self._events)
+        if self._cells:
+            self._tx.set_cells(self._cells)
+        for recipient in self._freed:
+            self._tx.wake(self._now, recipient)
+        wanted = {d.notification_id for job in self._jobs for d in (job.delivery, *job.members)}
+        notifications = self._tx.notifications(list(wanted))
+        for job in self._jobs:
+            job.notifications = notifications
+        return self._jobs
+
+    def _load(self, rows: Sequence[Delivery]) -> None:
+        self._recipients = list({row.recipient for row in rows})
+        self._people = self._tx.recipients_by_key(self._recipients)
+        addresses = list({row.address for row in rows})
+        self._suppressions = suppressed_by_address(self._tx, addresses)
+        checks = [self._book.checks(kind) for kind in {row.kind for row in rows}]
+        self._view = max((check.view for check in checks), default=0)
+        reach = max((check.reach_ms for check in checks), default=0)
+        if reach:
+            self._history = self._tx.history(self._recipients, self._now - reach)
+        if any(check.gates for check in checks):
+            keys = {
+                gate.key(row.channel, row.address)
+                for row in rows
+                for gate in self._book.checks(row.kind).gates
+            }
+            self._cells = self._tx.cells(list(keys))
+
+    def _units(self, rows: Sequence[Delivery]) -> Iterable[list[Delivery]]:
+        """What goes or waits together: one delivery, or the members of a digest."""
+        units: list[list[Delivery]] = []
+        digests: dict[tuple[str, str, str], list[Delivery]] = {}
+        for row in rows:
+            if not self._survives(row):
+                continue
+            rule = row.group.removeprefix("digest:") if row.group.startswith("digest:") else ""
+            if not rule or not self._book.digests(rule):
+                units.append([row])
+                continue
+            key = (row.recipient, row.channel, row.group)
+            unit = digests.get(key)
+            if unit is None or len(unit) >= self._settings.digest_max:
+                unit = digests[key] = []
+                units.append(unit)
+            unit.append(row)
+        return units
+
+    def _survives(self, row: Delivery) -> bool:
+        """Ends a row that needs no rule to be ended; gives whether it is still to be decided."""
+        if row.state is State.SENDING:
+            row.crashes += 1
+            if self._book.type(row.type).on_ambiguous == "hold":
+                reason = "its worker vanished while it was being sent"
+                self._end(row, State.UNKNOWN, "unknown", reason=reason)
+                return False
+            if row.crashes >= self._settings.retry.crashes_max:
+                reason = f"{QUARANTINED}: {row.crashes} attempts without an answer"
+                self._end(row, State.FAILED, QUARANTINED, reason=reason)
+                return False
+            self._events.append(Event("rescued", row.id, self._now))
+        if self._now >= row.expires_at:
+            self._end(row, State.EXPIRED, "expired", rule=row.rule, reason=row.reason)
+            return False
+        unwished = unwanted(
+            self._person(row.recipient),
+            row.kind,
+            row.address,
+            self._suppressions,
+            mandatory=self._book.type(row.type).mandatory,
+        )
+        if unwished is not None:
+            self._end(row, State.SUPPRESSED, "suppressed", reason=unwished)
+        return unwished is None
+
+    def _person(self, recipient: str) -> Recipient:
+        return self._people.get(recipient) or Recipient(recipient)
+
+    # Decisions --------------------------------------------------------------------------------
+
+    def _decide(self, unit: list[Delivery]) -> None:
+        head = unit[0]
+        kind = head.kind
+        checks = self._book.checks(kind)
+        zone = zone_of(self._person(head.recipient).timezone)
+        history = self._history.get(head.recipient, ())
+        subject = Subject(kind, zone)
+        planned: list[Entry] = []
+        if not head.decided and (checks.bounds or checks.spans):
+            planned = self._planned(head, kind, unit)
+        decision = decide(subject, history, planned, checks, self._now)
+        if isinstance(decision, Send):
+            if not checks.gates or self._pass_gates(unit, checks):
+                self._send(unit)
+            return
+        if isinstance(decision, Reject) and not head.decided:
+            self._reject(unit, decision)
+            return
+        # The slot must lie behind those that are planned already.
+        planned = planned or self._planned(head, kind, unit)
+        start = max(self._now, self._known_lines().begins(head.recipient, checks))
+        later = decide(subject, history, planned, checks, start)
+        match decision if isinstance(later, Send) else later:
+            case Reject(rule, retry_at):
+                # Whoever got a receipt that accepts is never rejected afterwards.
+                self._wait(unit, max(start, retry_at), rule, "")
+            case Defer(until, rule):
+                self._wait(unit, max(start, until), rule, "")
+            case Digest(until, rule):
+                self._wait(unit, max(start, until), rule, f"digest:{rule}")
+            case Collapse(until, rule):
+                self._collapse(head, max(start, until), rule)
+
+    def _reject(self, unit: Sequence[Delivery], decision: Reject) -> None:
+        facts = {} if decision.retry_at >= NEVER else {"retry_at": decision.retry_at}
+        for row in unit:
+            self._end(row, State.REJECTED, "rejected", rule=decision.rule, facts=facts)
+
+    def _known_lines(self) -> Lines:
+        if self._lines is None:
+            self._lines = Lines(self._tx.lines(self._recipients, self._view))
+        return self._lines
+
+    def _planned(self, head: Delivery, kind: Kind, unit: Sequence[Delivery]) -> list[Entry]:
+        """Slots ahead: those planned for later, and those of older ones that are due as well."""
+        lines = self._known_lines()
+        lines.leave(head.recipient, [row.id for row in unit])
+        return [
+            entry
+            for entry in lines.planned(head.recipient, kind, self._now)
+            if entry.at > self._now
+        ]
+
+    def _pass_gates(self, unit: list[Delivery], checks: Checks) -> bool:
+        """Whether provider and domain take one more now; moves the unit to its turn if not."""
+        head = unit[0]
+        passed: dict[str, int] = {}
+        for gate in checks.gates:
+            key = gate.key(head.channel, head.address)
+            tat = self._cells.get(key, 0)
+            new, _ = conform(gate.cell, tat, self._now)
+            if new is None or self._behind.get(key):
+                ahead = self._behind.get(key, 0)
+                self._behind[key] = ahead + 1
+                turn = slot_behind(gate.cell, tat, ahead, self._now)
+                self._wait(unit, turn, gate.rule.name, head.group, held=False)
+                return False
+            passed[key] = new
+        self._cells |= passed
+        return True
+
+    # Consequences -----------------------------------------------------------------------------
+
+    def _send(self, unit: list[Delivery]) -> None:
+        head, *members = unit
+        number = head.attempts + 1
+        attempt = Attempt(head.id, number, head.recipient, self._now, head.kind)
+        until = self._now + self._settings.lease_ms
+        self._leases.append(Lease(attempt, until, head.crashes))
+        self._members += [member.id for member in members]
+        self._history.setdefault(head.recipient, []).append(Entry(self._now, head.kind))
+        person = self._person(head.recipient)
+        self._jobs.append(Job(head, members, {}, person, number, self._now))
+        if self._lines is not None:
+            self._lines.leave(head.recipient, [row.id for row in unit])
+
+    def _wait(
+        self, unit: Sequence[Delivery], until: Millis, rule: str, group: str, *, held: bool = True
+    ) -> None:
+        head = unit[0]
+        if group.startswith("digest:") and head.group != group:
+            waiting = self._known_lines().in_group(head.recipient, head.channel, group)
+            until = min((w.due_at for w in waiting if w.due_at > self._now), default=until)
+        for row in unit:
+            attempt = row.attempts if row.state is State.SENDING else None
+            due_at = min(until, row.expires_at)
+            self._results.append(
+                Result(
+                    row.id,
+                    attempt,
+                    State.DEFERRED,
+                    self._now,
+                    due_at,
+                    row.not_before,
+                    rule,
+                    None,
+                    held,
+                    group,
+                    row.tries,
+                    row.crashes,
+                )
+            )
+            facts = {"rule": rule, "deliver_at": due_at}
+            self._events.append(Event("deferred", row.id, self._now, data=facts))
+            row.due_at, row.group, row.state, row.held = due_at, group, State.DEFERRED, held
+            if self._lines is not None:
+                self._lines.enter(row)
+
+    def _collapse(self, row: Delivery, until: Millis, rule: str) -> None:
+        """The newest of a group waits; an older one that comes to its turn is superseded."""
+        group = row.group if row.group.startswith(f"collapse:{rule}:") else ""
+        group = group or f"collapse:{rule}:{row.type}"
+        waiting = self._known_lines().in_group(row.recipient, row.channel, group)
+        newer = [other for other in waiting if other.id > row.id]
+        if newer:
+            reason = f"superseded by {newer[-1].id}"
+            self._end(row, State.SUPERSEDED, "superseded", rule=rule, reason=reason)
+            return
+        for other in waiting:
+            reason = f"superseded by {row.id}"
+            self._end(other, State.SUPERSEDED, "superseded", rule=rule, reason=reason)
+        self._known_lines().leave(row.recipient, [other.id for other in waiting])
+        self._wait([row], until, rule, group)
+
+    def _end(
+        self,
+        row: Delivery,
+        state: State,
+        event: str,
+        *,
+        rule: str | None = None,
+        reason: str | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        attempt = row.attempts if row.state is State.SENDING else None
+        self._results.append(
+            Result(
+                row.id,
+                attempt,
+                state,
+                self._now,
+                rule=rule,
+                reason=reason,
+                tries=row.tries,
+                crashes=row.crashes,
+            )
+        )
+        data = {"rule": rule, "reason": reason, **(facts or {})}
+        data = {name: value for name, value in data.items() if value is not None}
+        self._events.append(Event(event, row.id, self._now, data=data))
+        if row.held:
+            self._freed.add(row.recipient)

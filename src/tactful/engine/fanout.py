@@ -1,0 +1,66 @@
+"""Fan-out: an accepted broadcast reaches its audience, some hundred people at a time.
+
+The audience is everyone who was registered when the broadcast was accepted: who registers later is
+not in it, who is removed before their turn gets nothing. Each step stores the next deliveries and
+how far it came in one transaction, so a crash in the middle neither skips nor repeats anybody.
+"""
+
+from __future__ import annotations
+
+from tactful.core.model import Event, Millis, State
+from tactful.engine.context import Context
+from tactful.engine.people import address_for
+from tactful.ports import Delivery, Notification, Tx
+
+
+class Fanout:
+    """Carries unfinished broadcasts on."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def step(self, limit: int = 500) -> int:
+        """Reach up to `limit` more people of the oldest broadcast; gives how many, 0 when done."""
+        with self._context.store.reading() as reader:
+            if not reader.unfinished_broadcasts():
+                return 0
+        with self._context.store.transaction() as tx:
+            now = self._context.timekeeper.now(tx)
+            for broadcast in tx.unfinished_broadcasts():
+                return self._reach(tx, broadcast, now, limit)
+        return 0
+
+    def _reach(self, tx: Tx, broadcast: Notification, now: Millis, limit: int) -> int:
+        people = tx.recipients(
+            after=broadcast.cursor or 0, until=broadcast.audience_end, limit=limit
+        )
+        deliveries: list[Delivery] = []
+        events: list[Event] = []
+        for _, person in people:
+            for way in broadcast.channels:
+                address = address_for(person, self._context.channels[way])
+                delivery = Delivery(
+                    self._context.ids.new(now),
+                    broadcast.id,
+                    person.id,
+                    way,
+                    address or "",
+                    broadcast.type,
+                    broadcast.category,
+                    broadcast.priority,
+                    now,
+                    State.QUEUED if address is not None else State.SUPPRESSED,
+                    due_at=max(now, broadcast.not_before),
+                    not_before=broadcast.not_before,
+                    expires_at=broadcast.expires_at,
+                    reason=None if address is not None else "no address",
+                    updated_at=now,
+                )
+                deliveries.append(delivery)
+                name = "accepted" if address is not None else "suppressed"
+                events.append(Event(name, delivery.id, now))
+        tx.add_deliveries(deliveries)
+        tx.add_events(events)
+        last = people[-1][0] if len(people) == limit else None
+        tx.advance_broadcast(broadcast.id, last)
+        return max(1, len(people))

@@ -1,0 +1,77 @@
+"""Many callers, one commit.
+
+A durable commit costs a flush to the disk, whoever it is for. Callers put what they want into a
+line; whoever gets the turn serves all that stand there in one transaction, and the others find
+their answers when their turn comes. A lone caller waits for nobody.
+
+If a shared run fails, each item is run again by itself, so one caller's trouble is never another's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Place(Generic[T, R]):
+    def __init__(self, item: T) -> None:
+        self.item = item
+        self.result: R | None = None
+        self.error: BaseException | None = None
+        self.served = False
+
+
+class GroupCommit(Generic[T, R]):
+    """`run` gets up to `most` items and gives their results in order, all or nothing."""
+
+    def __init__(self, run: Callable[[Sequence[T]], Sequence[R]], most: int = 200) -> None:
+        self._run = run
+        self._most = most
+        self._line: list[_Place[T, R]] = []
+        self._line_lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    def submit(self, item: T) -> R:
+        """The result for this item, once it is committed; raises what its run raised."""
+        place: _Place[T, R] = _Place(item)
+        with self._line_lock:
+            self._line.append(place)
+        while not place.served:
+            with self._turn:
+                if not place.served:
+                    self._serve()
+        if place.error is not None:
+            raise place.error
+        return place.result  # type: ignore[return-value]  # set by whoever served
+
+    def _serve(self) -> None:
+        with self._line_lock:
+            places, self._line = self._line[: self._most], self._line[self._most :]
+        try:
+            results = self._run([place.item for place in places])
+        except Exception as error:
+            if len(places) == 1:
+                places[0].error = error
+            else:
+                for place in places:
+                    self._serve_alone(place)
+        except BaseException as error:
+            for place in places:
+                place.error = error
+            raise
+        else:
+            for place, result in zip(places, results, strict=True):
+                place.result = result
+        finally:
+            for place in places:
+                place.served = True
+
+    def _serve_alone(self, place: _Place[T, R]) -> None:
+        try:
+            (place.result,) = self._run([place.item])
+        except Exception as error:
+            place.error = error

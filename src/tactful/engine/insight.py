@@ -1,0 +1,339 @@
+"""Answers about what happened: why, how many, who, and what somebody has received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tactful.core.errors import NotFound
+from tactful.core.lifecycle import WAITING, WENT_OUT
+from tactful.core.model import NEVER, Entry, Event, Millis, State
+from tactful.core.plan import blocking
+from tactful.engine.compose import Composer
+from tactful.engine.context import Context
+from tactful.engine.feedback import Feedback
+from tactful.engine.zones import iso, zone_of
+from tactful.ports import Attempt, Delivery, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a delivery is where it is.
+
+    `fills` are the attempts and planned slots (instant, type, channel, priority) that leave no room
+    in the window of `rule`; `place` is the delivery's place in its recipient's line, from 1.
+    """
+
+    delivery_id: str
+    notification_id: str
+    recipient: str
+    type: str
+    channel: str
+    state: str
+    decision: str
+    rule: str | None
+    limit: str | None
+    reason: str | None
+    deliver_at: Millis | None
+    place: int | None
+    fills: tuple[Entry, ...]
+    attempts: tuple[Attempt, ...]
+    events: tuple[Event, ...]
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as plain data."""
+        found = asdict(self)
+        found["fills"] = [{"at": at, **kind._asdict()} for at, kind in self.fills]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The figures of one notification; each ratio is 0.0 where nothing could be divided by.
+
+    The lists hold the recipients behind each number. `waiting` are those still to be sent,
+    `not_sent` those who will get nothing (rejected, suppressed, expired, failed, ...).
+    """
+
+    notification_id: str
+    sent_to: tuple[str, ...]
+    received_by: tuple[str, ...]
+    lost_by: tuple[str, ...]
+    opened_by: tuple[str, ...]
+    waiting: tuple[str, ...]
+    not_sent: tuple[str, ...]
+
+    @property
+    def sent(self) -> int:
+        """How many were handed over."""
+        return len(self.sent_to)
+
+    @property
+    def received(self) -> int:
+        """How many arrived."""
+        return len(self.received_by)
+
+    @property
+    def lost(self) -> int:
+        """How many were handed over and did not arrive."""
+        return len(self.lost_by)
+
+    @property
+    def opened(self) -> int:
+        """How many were opened, each once."""
+        return len(self.opened_by)
+
+    @property
+    def received_ratio(self) -> float:
+        """Received of sent, to two decimals."""
+        return _ratio(self.received, self.sent)
+
+    @property
+    def opened_ratio(self) -> float:
+        """Opened of received, to two decimals."""
+        return _ratio(self.opened, self.received)
+
+    @property
+    def opened_of_sent(self) -> float:
+        """Opened of sent, to two decimals."""
+        return _ratio(self.opened, self.sent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures, without the lists."""
+        names = ("sent", "received", "lost", "opened")
+        ratios = ("received_ratio", "opened_ratio", "opened_of_sent")
+        return {name: getattr(self, name) for name in (*names, *ratios)}
+
+
+def _ratio(part: int, whole: int) -> float:
+    return round(part / whole, 2) if whole else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """One message that a recipient has received; `str(item)` is its text."""
+
+    id: str
+    notification_id: str
+    type: str
+    channel: str
+    subject: str
+    text: str
+    at: Millis
+    read: bool
+
+    def __str__(self) -> str:
+        return self.text or self.subject
+
+
+class Inbox(Sequence[InboxItem]):
+    """What a recipient has received, oldest first; a snapshot of the moment it was asked for."""
+
+    def __init__(self, items: Sequence[InboxItem], feedback: Feedback) -> None:
+        self._items = tuple(items)
+        self._feedback = feedback
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[InboxItem]:
+        return iter(self._items)
+
+    @property
+    def read(self) -> list[InboxItem]:
+        """What had been read."""
+        return [item for item in self._items if item.read]
+
+    @property
+    def unread(self) -> list[InboxItem]:
+        """What had not been read."""
+        return [item for item in self._items if not item.read]
+
+    def mark_read(self, item_id: str) -> bool:
+        """Mark one read; True the first time, False ever after and for what is not in here."""
+        if all(item.id != item_id for item in self._items):
+            return False
+        return self._feedback.record("opened", item_id)
+
+
+class Insight:
+    """Reads, never changes."""
+
+    def __init__(self, context: Context, composer: Composer, feedback: Feedback) -> None:
+        self._context = context
+        self._composer = composer
+        self._feedback = feedback
+
+    def why(self, delivery_id: str) -> Why:
+        """Why a delivery is where it is; raises NotFound."""
+        with self._context.store.reading() as reader:
+            delivery = reader.delivery(delivery_id)
+            if delivery is None:
+                raise NotFound("delivery_id", delivery_id, "names no delivery")
+            return self._why(reader, delivery)
+
+    def _why(self, reader: Reader, delivery: Delivery) -> Why:
+        now = self._context.timekeeper.glance()
+        events = tuple(reader.events(delivery_id=delivery.id))
+        waits = delivery.state in WAITING
+        limit: str | None = None
+        fills: tuple[Entry, ...] = ()
+        place: int | None = None
+        rule = self._context.rulebook.current(reader).rules.get(delivery.rule or "")
+        if rule is not None:
+            limit = str(rule.limit or rule.quiet or rule.window)
+        if waits:
+            fills, place = self._fills(reader, delivery, now)
+        decision = _decision(delivery, events)
+        deliver_at = delivery.due_at if waits and delivery.due_at < NEVER else None
+        if deliver_at is not None and deliver_at >= delivery.expires_at:
+            deliver_at = None
+        return Why(
+            delivery.id,
+            delivery.notification_id,
+            delivery.recipient,
+            delivery.type,
+            delivery.channel,
+            delivery.state.value,
+            decision,
+            delivery.rule,
+            limit,
+            delivery.reason,
+            deliver_at,
+            place,
+            fills,
+            tuple(reader.attempts(delivery.id)),
+            events,
+            _text(delivery, limit, deliver_at, place, len(fills)),
+        )
+
+    def _fills(
+        self, reader: Reader, delivery: Delivery, now: Millis
+    ) -> tuple[tuple[Entry, ...], int]:
+        checks = self._context.rulebook.current(reader).checks(delivery.kind)
+        recipient = delivery.recipient
+        line = reader.lines([recipient], checks.view).get(recipient)
+        waiting = line.waiting if line is not None else ()
+        ids = [other.id for other in waiting]
+        ahead = [
+            Entry(max(other.due_at, now), other.kind)
+            for other in waiting
+            if other.due_at < delivery.due_at and other.due_at < NEVER
+        ]
+        history = reader.history([recipient], now - checks.reach_ms).get(recipient, [])
+        person = reader.recipient(recipient)
+        zone = zone_of(person.timezone if person is not None else "UTC")
+        bounds = [b for b in checks.bounds if b.rule.name == delivery.rule]
+        fills = blocking(bounds, sorted([*history, *ahead]), zone, max(now, delivery.due_at - 1))
+        return tuple(fills), ids.index(delivery.id) + 1 if delivery.id in ids else 1
+
+    def stats(self, notification_id: str) -> Stats:
+        """The figures of a notification; raises NotFound."""
+        deliveries: list[Delivery] = []
+        with self._context.store.reading() as reader:
+            if notification_id not in reader.notifications([notification_id]):
+                raise NotFound("notification_id", notification_id, "names no notification")
+            after = ""
+            while page := reader.deliveries(
+                notification_id=notification_id, after=after, limit=5000
+            ):
+                deliveries += page
+                after = page[-1].id
+
+        def who(*states: State) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(d.recipient for d in deliveries if d.state in states))
+
+        unfinished = (State.QUEUED, State.DEFERRED, State.SENDING)
+        digested = [d for d in deliveries if d.state is State.DIGESTED]
+        sent = (*who(*WENT_OUT), *(d.recipient for d in digested))
+        return Stats(
+            notification_id,
+            tuple(dict.fromkeys(sent)),
+            tuple(dict.fromkeys((*who(State.DELIVERED), *self._digested_arrived(digested)))),
+            who(State.LOST, State.BOUNCED),
+            tuple(dict.fromkeys(d.recipient for d in deliveries if d.opened_at is not None)),
+            who(*unfinished),
+            who(*(set(State) - set(WENT_OUT) - set(unfinished) - {State.DIGESTED})),
+        )
+
+    def _digested_arrived(self, digested: Sequence[Delivery]) -> list[str]:
+        """Recipients whose digest, which carried this notification, has arrived."""
+        if not digested:
+            return []
+        with self._context.store.reading() as reader:
+            heads = {d.digest_id: reader.delivery(d.digest_id or "") for d in digested}
+        return [
+            d.recipient
+            for d in digested
+            if (head := heads[d.digest_id]) is not None and head.state is State.DELIVERED
+        ]
+
+    def inbox(self, recipient: str, *, channel: str | None = None, limit: int = 1000) -> Inbox:
+        """What a recipient (by normal id) has received over one channel or all, oldest first."""
+        with self._context.store.reading() as reader:
+            book = self._context.rulebook.current(reader)
+            person = reader.recipient(recipient)
+            found = reader.deliveries(recipient=recipient, state=State.DELIVERED, limit=limit)
+            found = [d for d in found if channel in (None, d.channel)]
+            notifications = reader.notifications(list({d.notification_id for d in found}))
+        locale = person.locale if person is not None else "en"
+        items = []
+        for delivery in found:
+            content = notifications[delivery.notification_id].content
+            parts = self._composer.render(content, book, locale, delivery.channel)
+            items.append(
+                InboxItem(
+                    delivery.id,
+                    delivery.notification_id,
+                    delivery.type,
+                    delivery.channel,
+                    parts.subject,
+                    parts.text,
+                    delivery.updated_at,
+                    delivery.opened_at is not None,
+                )
+            )
+        return Inbox(items, self._feedback)
+
+
+def _decision(delivery: Delivery, events: Sequence[Event]) -> str:
+    """The last decision of the rules about a delivery, in the words of a receipt."""
+    if delivery.group:
+        return delivery.group.partition(":")[0]
+    words = {
+        State.DEFERRED: "defer",
+        State.REJECTED: "reject",
+        State.SUPPRESSED: "suppress",
+        State.EXPIRED: "expire",
+        State.SUPERSEDED: "collapse",
+        State.DIGESTED: "digest",
+        State.CANCELLED: "cancel",
+    }
+    return words.get(delivery.state, "send") if events else "send"
+
+
+def _text(
+    delivery: Delivery, limit: str | None, deliver_at: Millis | None, place: int | None, fills: int
+) -> str:
+    """One sentence for a person."""
+    who = f"{delivery.type} to {delivery.recipient} over {delivery.channel}"
+    if delivery.state in WAITING:
+        cause = f"waits because of rule {delivery.rule} ({limit})" if delivery.rule else "waits"
+        if fills and delivery.rule:
+            cause += f", whose window is filled by {fills}"
+        if delivery.reason:
+            cause += f" after: {delivery.reason}"
+        if deliver_at is None:
+            return f"{who} {cause}; no slot is free before it expires or the rules change"
+        return f"{who} {cause}; it is number {place} in line and goes at {iso(deliver_at)}"
+    facts = [f"{who} is {delivery.state}"]
+    if delivery.rule:
+        facts.append(f"rule {delivery.rule}" + (f" ({limit})" if limit else ""))
+    if delivery.reason:
+        facts.append(delivery.reason)
+    return ": ".join(facts)

@@ -1,0 +1,107 @@
+"""Who is meant: recipients, their addresses, and what they do not want.
+
+A recipient is found by id, then by any of their addresses, all in normal form: one person is
+limited as one, however they are spelled. Who is not registered is taken as they are: the text is
+their id, and, where it is one, their e-mail address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tactful.core.errors import RequestError
+from tactful.core.model import Kind, Recipient
+from tactful.core.names import has_control, name_key, recipient_key
+from tactful.engine.zones import zone_of
+from tactful.ports import Channel, Reader, Suppression
+
+_MUTE_SCOPES = ("type", "category", "channel")
+
+
+def checked(person: Recipient) -> Recipient:
+    """The recipient in normal form; raises RequestError naming the field."""
+    if not isinstance(person, Recipient):
+        raise RequestError("recipient", person, "must be a Recipient")
+    zone_of(person.timezone)
+    if person.name is not None and (has_control(person.name) or len(person.name) > 200):
+        raise RequestError("name", person.name, "must have no control characters, at most 200")
+    if not person.locale or has_control(person.locale) or len(person.locale) > 35:
+        raise RequestError("locale", person.locale, "must be a language tag such as en or de-AT")
+    addresses = {name_key(kind, "addresses"): text for kind, text in person.addresses.items()}
+    for kind, text in addresses.items():
+        recipient_key(text, f"addresses.{kind}")
+    if person.email is not None:
+        recipient_key(person.email, "email")
+        addresses.setdefault("email", person.email.strip())
+    mute = tuple(sorted({_mute(entry) for entry in person.mute}))
+    return replace(
+        person,
+        id=recipient_key(person.id, "id"),
+        email=addresses.get("email"),
+        addresses=addresses,
+        mute=mute,
+    )
+
+
+def _mute(entry: str) -> str:
+    scope, _, name = entry.partition(":") if isinstance(entry, str) else ("", "", "")
+    if entry == "all" or (scope in _MUTE_SCOPES and name):
+        return entry if entry == "all" else f"{scope}:{name_key(name, 'mute')}"
+    raise RequestError("mute", entry, "must be all, type:NAME, category:NAME or channel:NAME")
+
+
+def find(reader: Reader, wanted: Sequence[str]) -> dict[str, Recipient]:
+    """The recipient meant by each text; the keys are the texts as given."""
+    keys = {text: recipient_key(text) for text in dict.fromkeys(wanted)}
+    known = reader.recipients_by_key(list(set(keys.values())))
+    missing = {key for key in keys.values() if key not in known}
+    owners = reader.owners(list(missing)) if missing else {}
+    if owners:
+        known |= reader.recipients_by_key(list(set(owners.values())))
+    found: dict[str, Recipient] = {}
+    for text, key in keys.items():
+        person = known.get(key) or known.get(owners.get(key, ""))
+        if person is None:
+            given = text.strip()
+            person = Recipient(key, email=given if "@" in given else None)
+        found[text] = person
+    return found
+
+
+def address_for(person: Recipient, channel: Channel) -> str | None:
+    """Where the channel reaches the person; None if it cannot."""
+    kind = channel.address_kind
+    if kind == "email":
+        return person.email
+    if kind is not None:
+        return person.addresses.get(kind)
+    return person.addresses.get(channel.name) or person.email or person.id
+
+
+def unwanted(
+    person: Recipient,
+    kind: Kind,
+    address: str,
+    suppressions: Mapping[str, Sequence[Suppression]],
+    *,
+    mandatory: bool,
+) -> str | None:
+    """Why this person gets nothing of this kind, or None."""
+    for entry in suppressions.get(recipient_key(address), ()) if suppressions else ():
+        if entry.channel == kind.channel and entry.scope in ("all", kind.category):
+            return f"suppressed: {entry.reason}"
+    if person.mute and not mandatory:
+        scopes = f"type:{kind.type}", f"category:{kind.category}", f"channel:{kind.channel}"
+        for scope in ("all", *scopes):
+            if scope in person.mute:
+                return f"muted: {scope}"
+    return None
+
+
+def suppressed_by_address(reader: Reader, addresses: Sequence[str]) -> dict[str, list[Suppression]]:
+    """The suppression list's entries for these addresses, by address in normal form."""
+    found: dict[str, list[Suppression]] = {}
+    for entry in reader.suppressions([recipient_key(address) for address in addresses if address]):
+        found.setdefault(entry.address, []).append(entry)
+    return found

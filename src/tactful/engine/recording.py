@@ -1,0 +1,130 @@
+"""Recording: outcomes become states, events and, for what failed, the next try.
+
+Outcomes are applied in batches, in a transaction that need not reach the disk before it returns:
+whatever a power cut takes away is found again as an attempt without an answer.
+
+The attempt's number fences late results: what a frozen worker brings after its lease ended is
+recorded as a fact, never applied to the state.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+
+from tactful.core.model import Accepted, Event, Millis, Outcome, Rejected, Retry, State
+from tactful.core.settle import Settlement, Tried, settle
+from tactful.engine.context import Context
+from tactful.engine.delivering import Sent
+from tactful.ports import Delivery, Result, Verdict
+
+
+class Recording:
+    """Applies what channels answered."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def record(self, done: Sequence[Sent]) -> Counter[str]:
+        """Store outcomes; gives how many deliveries came into each state."""
+        results: list[Result] = []
+        verdicts: list[Verdict] = []
+        events: list[Event] = []
+        freed: set[str] = set()
+        with self._context.store.transaction(durable=False) as tx:
+            now = self._context.timekeeper.now(tx)
+            book = self._context.rulebook.current(tx)
+            for job, outcome in done:
+                head = job.delivery
+                hold = book.type(head.type).on_ambiguous == "hold"
+                tried = Tried(job.number, head.tries, head.crashes, head.expires_at, hold)
+                settled = settle(tried, outcome, self._context.settings.retry, now, jitter(head))
+                results.append(_result(head, job.number, settled, now))
+                verdicts.append(_verdict(head, job.number, job.at, outcome, settled))
+                events.append(Event(settled.event, head.id, now, data=_facts(job.number, settled)))
+                for member in job.members:
+                    results.append(_member_result(member, head, settled, now))
+                    events.append(_member_event(member, head, settled, now))
+                if settled.state is State.FAILED and not settled.counts:
+                    freed.add(head.recipient)
+            fenced = set(tx.settle(results, verdicts))
+            if fenced:
+                events = [
+                    _late(event) if event.delivery_id in fenced else event for event in events
+                ]
+            tx.add_events(events)
+            for recipient in freed:
+                tx.wake(now, recipient)
+        return Counter(r.state.value for r in results if r.delivery_id not in fenced)
+
+
+def jitter(delivery: Delivery) -> float:
+    """A number in [0, 1) that differs between deliveries and attempts and is always the same."""
+    return zlib.crc32(f"{delivery.id}:{delivery.attempts}".encode()) / (1 << 32)
+
+
+def _result(head: Delivery, number: int, settled: Settlement, now: Millis) -> Result:
+    return Result(
+        head.id,
+        number,
+        settled.state,
+        now,
+        settled.due_at,
+        settled.due_at or 0,
+        None if settled.due_at else head.rule,
+        settled.reason,
+        False,
+        head.group if settled.due_at else "",
+        settled.tries,
+        settled.crashes,
+        None,
+        settled.ref,
+    )
+
+
+def _member_result(member: Delivery, head: Delivery, settled: Settlement, now: Millis) -> Result:
+    """What the head's outcome means for another member of its digest."""
+    went_out = settled.state in (State.SENT, State.DELIVERED, State.LOST)
+    return Result(
+        member.id,
+        member.attempts + 1,
+        State.DIGESTED if went_out else settled.state,
+        now,
+        settled.due_at,
+        settled.due_at or 0,
+        member.rule,
+        settled.reason,
+        False,
+        member.group if settled.due_at else "",
+        settled.tries,
+        settled.crashes,
+        head.id if went_out else None,
+    )
+
+
+def _member_event(member: Delivery, head: Delivery, settled: Settlement, now: Millis) -> Event:
+    went_out = settled.state in (State.SENT, State.DELIVERED, State.LOST)
+    name = "digested" if went_out else settled.event
+    return Event(name, member.id, now, data={"digest": head.id})
+
+
+def _verdict(
+    head: Delivery, number: int, at: Millis, outcome: Outcome, settled: Settlement
+) -> Verdict:
+    names = {Accepted: "accepted", Retry: "retry", Rejected: "rejected"}
+    name = names.get(type(outcome), "unknown")
+    return Verdict(head.id, number, head.recipient, at, name, settled.reason, settled.counts)
+
+
+def _facts(number: int, settled: Settlement) -> dict[str, object]:
+    facts: dict[str, object] = {} if number == 1 else {"attempt": number}
+    if settled.reason is not None:
+        facts["reason"] = settled.reason
+    if settled.due_at is not None:
+        facts["retry_at"] = settled.due_at
+    return facts
+
+
+def _late(event: Event) -> Event:
+    return Event("late", event.delivery_id, event.at, data={"result": event.name, **event.data})

@@ -1,0 +1,61 @@
+"""The engine's limits and habits, each with its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tactful.core.errors import ConfigError
+from tactful.core.model import DAY, MINUTE, SECOND, Millis
+from tactful.core.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How an engine behaves; checked when it is made.
+
+    * `lease_ms`: how long a claim holds without a sign of life; longer than any channel takes.
+    * `batch`: deliveries decided in one transaction.
+    * `waiting_max`: how many may wait for one recipient; what is over is rejected.
+    * `ttl_ms`: time to live of what names none, from its acceptance or its scheduled instant.
+    * `keep_ms`: how long finished deliveries are kept; `history_ms`: how long attempts count at
+      most, so no rule's window may be longer; `idempotency_ms`: how long a key is remembered.
+    * `digest_max`: notifications in one digest; the others wait for the next.
+    * `unknown_types`: `accept` under the default policy, or `reject`.
+    * `listener_tries`: how often an event is offered to a listener that fails on it.
+    """
+
+    lease_ms: Millis = 15 * MINUTE
+    batch: int = 500
+    waiting_max: int = 10_000
+    ttl_ms: Millis = 60 * DAY
+    keep_ms: Millis = 90 * DAY
+    history_ms: Millis = 35 * DAY
+    idempotency_ms: Millis = 7 * DAY
+    digest_max: int = 100
+    unknown_types: str = "accept"
+    listener_tries: int = 10
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def __post_init__(self) -> None:
+        least = {"lease_ms": 10 * SECOND, "history_ms": DAY, "keep_ms": MINUTE}
+        for name in (
+            "lease_ms",
+            "batch",
+            "waiting_max",
+            "ttl_ms",
+            "keep_ms",
+            "history_ms",
+            "idempotency_ms",
+            "digest_max",
+            "listener_tries",
+        ):
+            value = getattr(self, name)
+            bound = least.get(name, 1)
+            if isinstance(value, bool) or not isinstance(value, int) or value < bound:
+                raise ConfigError(
+                    f"{name}: must be a whole number of at least {bound}, not {value!r}"
+                )
+        if self.unknown_types not in ("accept", "reject"):
+            raise ConfigError(
+                f"unknown_types: must be accept or reject, not {self.unknown_types!r}"
+            )

@@ -1,0 +1,240 @@
+"""The worker: one thread decides and records, lanes of threads send.
+
+    control:  fan out -> claim -> hand to lanes          record <- outcomes
+    lanes:                        compose -> channel.send ------^
+
+All control is in one thread; slow I/O is in each channel's lane, a pool of as many threads as the
+channel takes calls at once. Outcomes are recorded in batches, at the latest `RECORD_MS` after the
+first. What is claimed and not yet recorded is bounded, so a slow channel slows its claims and
+nothing else; wake-ups are hints, and the queue's next due instant is what counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tactful.core.errors import Unavailable
+from tactful.core.model import Millis
+from tactful.engine.compose import Composer
+from tactful.engine.context import Context
+from tactful.engine.delivering import Sent, batches, deliver
+from tactful.engine.dispatch import Dispatch, Job
+from tactful.engine.fanout import Fanout
+from tactful.engine.listeners import Listeners
+from tactful.engine.recording import Recording
+from tactful.engine.rulebook import Book
+from tactful.ports import Channel
+
+log = logging.getLogger("tactful.worker")
+
+RECORD_MS = 20
+IDLE_MS = 1_000
+TELL_MS = 50
+IN_FLIGHT_MAX = 2_000
+STOP_PATIENCE_S = 30.0
+
+
+class Worker:
+    """Sends what is due until it is stopped."""
+
+    def __init__(
+        self,
+        context: Context,
+        composer: Composer,
+        listeners: Listeners,
+        upkeep: Callable[[], object],
+    ) -> None:
+        self._context = context
+        self._composer = composer
+        self._listeners = listeners
+        self._upkeep = upkeep
+        self._dispatch = Dispatch(context)
+        self._recording = Recording(context)
+        self._fanout = Fanout(context)
+        self._outcomes: queue.SimpleQueue[list[Sent]] = queue.SimpleQueue()
+        self._in_flight: dict[str, Job] = {}
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._teller: threading.Thread | None = None
+        self._lanes: dict[str, ThreadPoolExecutor] = {}
+        self._joined = False
+
+    # In the caller's thread -------------------------------------------------------------------
+
+    def tick(self) -> Counter[str]:
+        """Do everything that is due now, in this thread; gives how many came into each state."""
+        self.join()
+        done: Counter[str] = Counter()
+        progress = True
+        while progress:
+            progress = self._fanout.step() > 0
+            claim = self._dispatch.claim(frozenset(self._in_flight))
+            book = self._book()
+            for name, jobs in _by_channel(claim.jobs).items():
+                channel = self._context.channels[name]
+                for portion in batches(jobs, channel):
+                    done += self._recording.record(deliver(portion, channel, self._composer, book))
+            progress = progress or claim.seen > 0
+        self._listeners.pump()
+        return done
+
+    def join(self) -> None:
+        """Before the first claim: what nobody can still be sending is due at once."""
+        if self._joined:
+            return
+        self._joined = True
+        if self._context.store.join():
+            with self._context.store.transaction() as tx:
+                tx.release(self._context.timekeeper.now(tx))
+
+    def idle(self) -> bool:
+        """Whether nothing is due, under way or still to be told."""
+        now = self._context.timekeeper.glance()
+        with self._context.store.reading() as reader:
+            due = reader.next_due()
+            broadcasts = reader.unfinished_broadcasts()
+        return not (self._in_flight or broadcasts or (due is not None and due <= now))
+
+    def start(self) -> None:
+        """Begin to work in the background; harmless when repeated."""
+        if self._thread is not None:
+            return
+        self.join()
+        self._stopping.clear()
+        self._lanes = {
+            name: ThreadPoolExecutor(channel.concurrency, thread_name_prefix=f"lane-{name}")
+            for name, channel in self._context.channels.items()
+        }
+        self._thread = threading.Thread(target=self._run, name="tactful-worker", daemon=True)
+        self._thread.start()
+        self._teller = threading.Thread(target=self._tell, name="tactful-listeners", daemon=True)
+        self._teller.start()
+
+    def stop(self) -> None:
+        """Claim nothing more, let what is under way finish and be recorded."""
+        if self._thread is None:
+            return
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(STOP_PATIENCE_S)
+        if self._teller is not None:
+            self._teller.join(STOP_PATIENCE_S)
+        for lane in self._lanes.values():
+            lane.shutdown(wait=False, cancel_futures=True)
+        self._thread = None
+
+    def wake(self) -> None:
+        """There may be something new to do."""
+        self._wake.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether it works in the background."""
+        return self._thread is not None
+
+    # In the background ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = self._claim()
+            except Unavailable as error:
+                log.warning("store unavailable: %s", error)
+                busy = False
+            if self._in_flight:
+                self._collect(0.0 if busy else self._pause_s())
+            elif not busy:
+                self._wake.wait(self._pause_s())
+                self._wake.clear()
+        while self._in_flight:
+            self._collect(STOP_PATIENCE_S)
+
+    def _claim(self) -> bool:
+        """One round of fan-out, claim and upkeep; whether there may be more at once."""
+        self._upkeep()
+        room = IN_FLIGHT_MAX - len(self._in_flight)
+        if room <= 0:
+            return False
+        reached = self._fanout.step()
+        limit = min(room, self._context.settings.batch)
+        claim = self._dispatch.claim(frozenset(self._in_flight), limit)
+        book = self._book()
+        for name, jobs in _by_channel(claim.jobs).items():
+            channel = self._context.channels[name]
+            for job in jobs:
+                self._in_flight[job.delivery.id] = job
+            for portion in batches(jobs, channel):
+                self._lanes[name].submit(self._deliver, portion, channel, book)
+        return reached > 0 or claim.seen > 0
+
+    def _deliver(self, jobs: Sequence[Job], channel: Channel, book: Book) -> None:
+        self._outcomes.put(deliver(jobs, channel, self._composer, book))
+        self._wake.set()
+
+    def _collect(self, wait_s: float) -> None:
+        """Record what has come back; waits for a first outcome, then a little for company."""
+        done: list[Sent] = []
+        deadline = time.monotonic() + wait_s
+        while len(done) < self._context.settings.batch:
+            try:
+                left_s = max(0.0, deadline - time.monotonic())
+                done += self._outcomes.get(block=left_s > 0, timeout=left_s or None)
+            except queue.Empty:
+                break
+            deadline = min(deadline, time.monotonic() + RECORD_MS / 1000)
+            if len(done) >= len(self._in_flight):
+                break
+        if done:
+            self._record(done)
+
+    def _record(self, done: Sequence[Sent]) -> None:
+        """Until the store takes them, outcomes stay here: what was sent must not be sent again."""
+        while True:
+            try:
+                self._recording.record(done)
+                break
+            except Unavailable as error:
+                log.warning("cannot record %d outcomes: %s", len(done), error)
+                if self._stopping.wait(IDLE_MS / 1000):
+                    break
+        for sent in done:
+            self._in_flight.pop(sent.job.delivery.id, None)
+
+    def _pause_s(self) -> float:
+        """How long nothing can be due, at most a second."""
+        with self._context.store.reading() as reader:
+            due = reader.next_due()
+        return self._until(due)
+
+    def _until(self, at: Millis | None) -> float:
+        now = self._context.timekeeper.glance()
+        return IDLE_MS / 1000 if at is None else min(IDLE_MS, max(1, at - now)) / 1000
+
+    def _tell(self) -> None:
+        """Listeners have a thread of their own: a slow one slows nothing else."""
+        while not self._stopping.wait(0.0):
+            try:
+                told = self._listeners.pump()
+            except Unavailable as error:
+                log.warning("store unavailable for listeners: %s", error)
+                told = 0
+            if not told:
+                self._stopping.wait(TELL_MS / 1000)
+
+    def _book(self) -> Book:
+        with self._context.store.reading() as reader:
+            return self._context.rulebook.current(reader)
+
+
+def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
+    found: dict[str, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(job.delivery.channel, []).append(job)
+    return found

@@ -1,0 +1,159 @@
+"""Notifications and deliveries: adding them and asking for them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+
+from tactful.core.lifecycle import INITIAL
+from tactful.core.model import Millis, Priority, State
+from tactful.ports import Delivery, Line, Notification
+from tactful.stores.memory.copies import delivery_copy, notification_copy
+from tactful.stores.memory.tables import DEFERRED, QUEUED, Tables, add_sorted, drop_sorted
+
+# A short tuple answers by identity; a set would hash the member, which is Python code.
+_INITIAL = tuple(sorted(INITIAL, key=list(State).index))
+_HIGHEST = int(max(Priority))
+
+
+class Deliveries(Tables):
+    """Questions about deliveries and notifications, and how they come in."""
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """See `Reader.delivery`."""
+        row = self.rows.get(delivery_id)
+        return None if row is None else delivery_copy(row)
+
+    def deliveries(
+        self,
+        *,
+        notification_id: str | None = None,
+        recipient: str | None = None,
+        state: State | None = None,
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Delivery]:
+        """See `Reader.deliveries`."""
+        if recipient is not None:
+            ids = self.ids_of_recipient.get(recipient, [])
+        elif notification_id is not None:
+            ids = self.ids_of_notification.get(notification_id, [])
+        else:
+            ids = self.ids.get("", [])
+        found: list[Delivery] = []
+        for place in range(bisect_right(ids, after), len(ids)):
+            if len(found) >= limit:
+                break
+            row = self.rows[ids[place]]
+            if (notification_id is None or row.notification_id == notification_id) and (
+                state is None or row.state is state
+            ):
+                found.append(delivery_copy(row))
+        return found
+
+    def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
+        """See `Reader.lines`."""
+        lines: dict[str, Line] = {}
+        for recipient in recipients:
+            line = self.waiting.get(recipient)
+            if line:
+                shown = line[max(0, len(line) - view) :]
+                rows = [delivery_copy(self.rows[delivery_id]) for _, delivery_id in shown]
+                lines[recipient] = Line(rows, len(line))
+        return lines
+
+    def next_due(self) -> Millis | None:
+        """See `Reader.next_due`."""
+        return self.queue.first()
+
+    def counts(self, notification_id: str | None = None) -> dict[State, int]:
+        """See `Reader.counts`."""
+        if notification_id is None:
+            return dict(Counter(row.state for row in self.rows.values()))
+        ids = self.ids_of_notification.get(notification_id, [])
+        return dict(Counter(self.rows[delivery_id].state for delivery_id in ids))
+
+    def opened(self, notification_id: str) -> list[str]:
+        """See `Reader.opened`; ascending."""
+        rows = (self.rows[key] for key in self.ids_of_notification.get(notification_id, []))
+        return sorted({row.recipient for row in rows if row.opened_at is not None})
+
+    def notifications(self, ids: Sequence[str]) -> dict[str, Notification]:
+        """See `Reader.notifications`."""
+        return {key: notification_copy(self.notices[key]) for key in ids if key in self.notices}
+
+    def unfinished_broadcasts(self) -> list[Notification]:
+        """See `Reader.unfinished_broadcasts`."""
+        return [notification_copy(self.broadcasts[key]) for key in sorted(self.broadcasts)]
+
+    def add_notifications(self, rows: Sequence[Notification]) -> None:
+        """See `Tx.add_notifications`."""
+        for row in rows:
+            assert row.id not in self.notices, f"notification {row.id} is there already"
+            self._put_notification(notification_copy(row))
+
+    def advance_broadcast(self, notification_id: str, cursor: int | None) -> None:
+        """See `Tx.advance_broadcast`."""
+        old = self.notices.get(notification_id)
+        if old is not None and not old.cancelled:
+            row = notification_copy(old)
+            row.cursor = cursor
+            self._put_notification(row)
+
+    def cancel_broadcast(self, notification_id: str) -> None:
+        """See `Tx.cancel_broadcast`."""
+        old = self.notices.get(notification_id)
+        if old is not None:
+            row = notification_copy(old)
+            row.cursor = None
+            row.cancelled = True
+            self._put_notification(row)
+
+    def add_deliveries(self, rows: Sequence[Delivery]) -> None:
+        """See `Tx.add_deliveries`."""
+        added: list[Delivery] = []
+        self.journal.note(self._remove_added, added)
+        for given in rows:
+            assert given.state in _INITIAL, f"a delivery cannot begin as {given.state}"
+            assert given.opened_at is None, "only what has arrived can be opened"
+            assert given.clicked_at is None, "only what has arrived can be clicked"
+            assert 0 <= given.priority <= _HIGHEST, f"there is no priority {given.priority}"
+            assert given.id not in self.rows, f"delivery {given.id} is there already"
+            row = delivery_copy(given)
+            added.append(row)
+            key = row.id
+            self.rows[key] = row
+            add_sorted(self.ids, "", key)
+            add_sorted(self.ids_of_notification, row.notification_id, key)
+            add_sorted(self.ids_of_recipient, row.recipient, key)
+            if row.state is QUEUED or row.state is DEFERRED:
+                self._place(row)
+            else:
+                finish(row)
+
+    def _remove_added(self, added: Sequence[Delivery]) -> None:
+        for row in reversed(added):
+            self._leave_line(row)
+            self.rows.pop(row.id, None)
+            drop_sorted(self.ids, "", row.id)
+            drop_sorted(self.ids_of_notification, row.notification_id, row.id)
+            drop_sorted(self.ids_of_recipient, row.recipient, row.id)
+
+    def _put_notification(self, row: Notification) -> None:
+        # Rows of notifications are replaced, never changed: the old one is the undo.
+        self.journal.put(self.notices, row.id, row)
+        if row.cursor is None:
+            self.journal.drop(self.broadcasts, row.id)
+        else:
+            self.journal.put(self.broadcasts, row.id, row)
+
+
+def finish(row: Delivery) -> None:
+    """Clear what only a delivery in the queue has."""
+    row.due_at = 0
+    row.not_before = 0
+    row.promised = False
+    row.decided = True
+    row.held = False
+    row.group = ""

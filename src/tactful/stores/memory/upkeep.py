@@ -1,0 +1,79 @@
+"""Deleting what is no longer needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import TypeVar
+
+from tactful.core.lifecycle import FINISHED
+from tactful.core.model import Millis
+from tactful.stores.memory.ledger import Ledger
+
+_T = TypeVar("_T")
+
+
+class Upkeep(Ledger):
+    """The verb that frees memory. It looks at every row: it runs now and then, not per delivery."""
+
+    def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
+        """See `Tx.prune`; each kind of row is deleted at most `limit` times."""
+        gone = self._prune_deliveries(before, limit)
+        gone += self._prune_attempts(history_before, limit)
+        gone += self._prune_notifications(before, limit)
+        expired = (key for key, value in self.answers.items() if value.expires_at < before)
+        for key in list(islice(expired, limit)):
+            self.journal.drop(self.answers, key)
+            gone += 1
+        return gone
+
+    def _prune_deliveries(self, before: Millis, limit: int) -> int:
+        old = (
+            row for row in self.rows.values() if row.updated_at < before and row.state in FINISHED
+        )
+        gone = list(islice(old, limit))
+        ids = {row.id for row in gone}
+        for row in gone:
+            self.journal.drop(self.rows, row.id)
+        self._drop_values(self.ids, [""], ids)
+        notifications = {row.notification_id for row in gone}
+        self._drop_values(self.ids_of_notification, notifications, ids)
+        self._drop_values(self.ids_of_recipient, {row.recipient for row in gone}, ids)
+
+        seqs = {seq for key in ids for seq in self.seqs_of_delivery.get(key, ())}
+        events = [self.facts[seq] for seq in seqs]
+        for event in events:
+            self.journal.drop(self.facts, event.seq)
+        self._drop_values(self.seqs, [""], seqs)
+        self._drop_values(self.seqs_of_delivery, ids, seqs)
+        self._drop_values(
+            self.seqs_of_notification, {event.notification_id for event in events}, seqs
+        )
+        return len(gone) + len(events)
+
+    def _prune_notifications(self, before: Millis, limit: int) -> int:
+        old = (
+            key
+            for key, row in self.notices.items()
+            if row.created_at < before
+            and key not in self.broadcasts
+            and key not in self.ids_of_notification
+        )
+        gone = list(islice(old, limit))
+        for key in gone:
+            self.journal.drop(self.notices, key)
+        return len(gone)
+
+    def _drop_values(
+        self, index: dict[str, list[_T]], keys: Iterable[str], values: set[_T]
+    ) -> None:
+        """Take the values out of the lists under these keys; an empty list goes with its key."""
+        for key in keys:
+            known = index.get(key)
+            if known is None:
+                continue
+            left = [value for value in known if value not in values]
+            if left:
+                self.journal.put(index, key, left)
+            else:
+                self.journal.drop(index, key)
