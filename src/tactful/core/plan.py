@@ -95,14 +95,18 @@ def blocking(
     bounds: Sequence[Bound], events: Sequence[Entry], zone: tzinfo, at: Millis
 ) -> list[Entry]:
     """The attempts and slots that leave no room at `at`, for the bounds that have none."""
-    found: set[Entry] = set()
+    found: set[int] = set()
     for bound in bounds:
         start = (
             at - bound.window_ms + 1
             if bound.unit is None
             else calendar_window(at, bound.unit, zone)[0]
         )
-        inside = [e for e in events if start <= e.at <= at and bound.counted[e.kind]]
+        inside = [
+            place
+            for place, event in enumerate(events)
+            if start <= event.at <= at and bound.counted[event.kind]
+        ]
         if len(inside) >= bound.count:
             found.update(inside)
-    return sorted(found)
+    return [events[place] for place in sorted(found)]

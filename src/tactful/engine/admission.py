@@ -190,8 +190,12 @@ class _Batch:
     # From a request to drafts -----------------------------------------------------------------
 
     def _type(self, request: Request) -> NotificationType:
-        if not self._book.knows(request.type) and self._settings.unknown_types == "reject":
-            raise RequestError("type", request.type, "is not a known type")
+        if not self._book.knows(request.type):
+            if self._settings.unknown_types == "reject":
+                raise RequestError("type", request.type, "is not a known type")
+            if self._context.rulebook.first_seen(request.type):
+                facts = {"type": request.type}
+                self._events.append(Event("type.unknown", "", self._now, data=facts))
         return self._book.type(request.type)
 
     def _priority(self, request: Request, type_: NotificationType) -> int:

@@ -70,8 +70,8 @@ class Directory:
     def __iter__(self) -> Iterator[Recipient]:
         after = 0
         while page := self.page(after):
-            for after, person in page:
-                yield person
+            yield from (person for _, person in page)
+            after = page[-1][0]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -20,6 +20,7 @@ from tactful.templates.library import Template
 RULE = "rule"
 TYPE = "type"
 TEMPLATE = "template"
+STRANGERS_MAX = 1000
 
 
 class Book:
@@ -72,6 +73,7 @@ class Rulebook:
 
     def __init__(self) -> None:
         self._book = Book(-1, (), {}, ())
+        self._strangers: set[str] = set()
 
     def current(self, reader: Reader) -> Book:
         """The book in force in this transaction."""
@@ -84,6 +86,13 @@ class Rulebook:
                 [Template(**(policy.body or {})) for policy in reader.policies(TEMPLATE)],
             )
         return self._book
+
+    def first_seen(self, name: str) -> bool:
+        """Whether this unknown type is met for the first time in this process."""
+        if name in self._strangers or len(self._strangers) >= STRANGERS_MAX:
+            return False
+        self._strangers.add(name)
+        return True
 
 
 def type_from(body: Mapping[str, Any]) -> NotificationType:

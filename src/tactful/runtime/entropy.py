@@ -10,8 +10,9 @@ from tactful.engine.identity import RandomBits
 
 def random_bits(seed: int | None = None) -> RandomBits:
     """The system's randomness, or, with a seed, the same bits on every run."""
-    source = random.SystemRandom() if seed is None else random.Random(seed)
-    return source.getrandbits
+    if seed is None:
+        return secrets.randbits
+    return random.Random(seed).getrandbits  # noqa: S311 - replays, no secrets
 
 
 def new_secret() -> str:

@@ -1,0 +1,361 @@
+"""The composition root: one object with everything wired to one store.
+
+    app = Tactful("sqlite:///notify.db", channels=[SmtpChannel(host="mail", sender="a@b.test")])
+    app.rules.put(Rule(name="status", types=["status"], limit="2/minute"))
+    receipt = app.send(type="status", to="ada@example.com", subject="Hi", text="It works.")
+    with app:
+        app.drain()
+
+`Tactful` has no logic of its own: every method hands on to the part of the engine that its name
+tells.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from tactful.channels.inbox import InboxChannel
+from tactful.core.errors import ConfigError, OverLimit, RequestError, Unavailable
+from tactful.core.model import HOUR, Event, Millis, NotificationType, State
+from tactful.core.names import name_key
+from tactful.core.rules import Rule
+from tactful.engine.admission import Admission
+from tactful.engine.compose import Composer
+from tactful.engine.context import Context
+from tactful.engine.directory import Directory
+from tactful.engine.feedback import Feedback
+from tactful.engine.identity import Ids
+from tactful.engine.insight import Inbox, Insight, Stats, Why
+from tactful.engine.listeners import Listener, Listeners
+from tactful.engine.people import find
+from tactful.engine.policies import Policies, rules_of, templates_of, types_of
+from tactful.engine.requests import Receipt, Request, parse_request
+from tactful.engine.rulebook import Rulebook
+from tactful.engine.settings import Settings
+from tactful.engine.timekeeper import Timekeeper
+from tactful.engine.unsubscribe import Unsubscribe
+from tactful.engine.upkeep import Upkeep
+from tactful.ports import Channel, Clock, Delivery, Store
+from tactful.runtime.clock import SystemClock
+from tactful.runtime.entropy import new_secret, random_bits
+from tactful.runtime.worker import Worker
+from tactful.stores.memory import MemoryStore
+from tactful.stores.sqlite.store import SqliteStore
+from tactful.templates.library import Template
+
+PRUNE_EVERY_MS = HOUR
+SECRET_NOTE = "unsubscribe_secret"  # noqa: S105 - the name of a note, not a secret
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names: `sqlite:///file.db` or `memory://`; raises ConfigError."""
+    if not isinstance(url, str):
+        raise ConfigError(f"store: must be a URL such as sqlite:///notify.db, not {url!r}")
+    if url.startswith("memory:"):
+        return MemoryStore(url)
+    return SqliteStore(url)
+
+
+class Tactful:
+    """A notification engine over one store.
+
+    `store` is a URL or a store; `channels` are the ways to recipients, the first of which is the
+    default; an `inbox` channel is always there. `seed` makes ids repeatable. `unsubscribe` is an
+    https URL with `{token}` in it, for the unsubscribe headers of mails.
+
+    Safe to use from many threads. `with app:` works in the background; without, `tick` does what
+    is due. Raises ConfigError, Unavailable.
+    """
+
+    def __init__(
+        self,
+        store: str | Store = "memory://",
+        *,
+        channels: Sequence[Channel] = (),
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+        seed: int | None = None,
+        unsubscribe: str | None = None,
+    ) -> None:
+        ways = list(channels)
+        if all(channel.name != "inbox" for channel in ways):
+            ways.append(InboxChannel())
+        names = [name_key(channel.name, "channels") for channel in ways]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"channels: names must differ, not {', '.join(names)}")
+        self.store: Store = open_store(store) if isinstance(store, str) else store
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self._context = Context(
+            self.store,
+            Rulebook(),
+            dict(zip(names, ways, strict=True)),
+            names[0],
+            Timekeeper(self.clock),
+            Ids(random_bits(seed)),
+            settings if settings is not None else Settings(),
+            self._changed,
+        )
+        self._unsubscribe = Unsubscribe(unsubscribe, self._secret()) if unsubscribe else None
+        composer = Composer(self._unsubscribe)
+        self._admission = Admission(self._context)
+        self._feedback = Feedback(self._context)
+        self._listeners = Listeners(self._context)
+        self._upkeep = Upkeep(self._context)
+        self._insight = Insight(self._context, composer, self._feedback)
+        self._worker = Worker(self._context, composer, self._listeners, self._housekeeping)
+        self._settled = threading.Event()
+        self._pruned_at: Millis | None = None
+        self.rules: Policies[Rule] = rules_of(self._context)
+        self.types: Policies[NotificationType] = types_of(self._context)
+        self.templates: Policies[Template] = templates_of(self._context)
+        self.recipients = Directory(self._context)
+
+    # Sending ----------------------------------------------------------------------------------
+
+    def send(self, *, raise_over_limit: bool = False, **fields: Any) -> Receipt:
+        """Submit one notification to one recipient; it is stored when this returns.
+
+        Fields: `type`, `to` (id or address), `subject`, `text`, `html` or `template` with `data`,
+        `channels`, `priority`, `ttl` (ms or `2h`), `deliver_at` (ms), `collapse_key`,
+        `idempotency_key`. Raises RequestError, IdempotencyConflict, Unavailable; with
+        `raise_over_limit`, OverLimit where a rule rejects it.
+        """
+        (receipt,) = self._admission.submit([_request(fields)])
+        if raise_over_limit and receipt.decision == "reject":
+            raise OverLimit(receipt.rule or "", receipt.retry_at)
+        return receipt
+
+    def send_many(self, items: Iterable[Mapping[str, Any]]) -> list[Receipt]:
+        """Submit many notifications, all or none; one receipt each, in order.
+
+        Each item holds the fields of `send`. Errors name the item, such as `items[3].to`.
+        """
+        requests = []
+        for place, item in enumerate(items):
+            try:
+                requests.append(_request(item))
+            except RequestError as error:
+                field = f"items[{place}].{error.field}"
+                raise RequestError(field, error.value, error.bound) from None
+        return self._admission.submit(requests) if requests else []
+
+    def broadcast(self, **fields: Any) -> Receipt:
+        """Submit one notification to everyone registered now; fields as for `send`, without `to`.
+
+        Returns as soon as it is stored; who registers later is not in its audience.
+        """
+        if fields.get("to") is not None:
+            raise RequestError("to", fields["to"], "goes with send; a broadcast is for everyone")
+        return self._admission.broadcast(_request({**fields, "to": "", "broadcast": True}))
+
+    def cancel(self, wanted: str) -> int:
+        """Call off a delivery or all of a notification that still wait; gives how many."""
+        return self._upkeep.cancel(wanted)
+
+    def retry(self, delivery_id: str) -> bool:
+        """Put a failed or unknown delivery back into the queue."""
+        return self._upkeep.retry(delivery_id)
+
+    # Working ----------------------------------------------------------------------------------
+
+    def tick(self) -> Counter[str]:
+        """Do everything that is due at `clock.now()`; gives how many came into each state."""
+        return self._worker.tick()
+
+    def start(self) -> None:
+        """Work in the background until `stop`."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Claim nothing more; let what is under way finish and be recorded."""
+        self._worker.stop()
+
+    def drain(self, timeout_s: float | None = None) -> bool:
+        """Wait until nothing is due, with or without a worker; False if time ran out."""
+        if not self._worker.running:
+            self.tick()
+            return True
+        waited_s = 0.0
+        self._worker.wake()
+        while not self._worker.idle():
+            if timeout_s is not None and waited_s >= timeout_s:
+                return False
+            self._settled.wait(0.005)
+            waited_s += 0.005
+        return True
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self._close_channels()
+
+    def close(self) -> None:
+        """Stop, and let go of channels and store; harmless when repeated."""
+        self.stop()
+        self._close_channels()
+        self.store.close()
+
+    # Facts ------------------------------------------------------------------------------------
+
+    def record(self, event: Event | str, delivery_id: str = "", **data: Any) -> bool:
+        """Apply a fact from outside: delivered, lost, bounced, opened or clicked.
+
+        True if it was news; what does not fit or is unknown changes nothing.
+        """
+        if isinstance(event, Event):
+            return self._feedback.record(event.name, event.delivery_id, event.data)
+        return self._feedback.record(event, delivery_id, data)
+
+    def record_many(self, events: Iterable[Event]) -> int:
+        """Apply many facts in one transaction; gives how many were news."""
+        return self._feedback.record_many([(e.name, e.delivery_id, e.data) for e in events])
+
+    def listen(
+        self, listener: Listener, *, name: str | None = None, events: Sequence[str] = ()
+    ) -> None:
+        """Tell `listener` every event, or those named; see `engine.listeners`."""
+        self._listeners.add(listener, name=name, events=events)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell it no more."""
+        self._listeners.remove(listener)
+
+    def events(self, **wanted: Any) -> list[Event]:
+        """Facts in their order; see `ports.Reader.events` for what can be asked for."""
+        with self.store.reading() as reader:
+            return reader.events(**wanted)
+
+    def unsubscribe(self, token: str) -> tuple[str, str]:
+        """Honour an unsubscribe token; gives (recipient, category)."""
+        if self._unsubscribe is None:
+            raise ConfigError("unsubscribe: no URL is configured")
+        return self._unsubscribe.redeem(self.store, token)
+
+    # Questions --------------------------------------------------------------------------------
+
+    def why(self, delivery_id: str) -> Why:
+        """Why a delivery is where it is; raises NotFound."""
+        return self._insight.why(delivery_id)
+
+    def stats(self, notification_id: str) -> Stats:
+        """The figures of a notification; raises NotFound."""
+        return self._insight.stats(notification_id)
+
+    def inbox(self, recipient: str, *, channel: str | None = None) -> Inbox:
+        """What a recipient (id or address) has received, oldest first."""
+        with self.store.reading() as reader:
+            person = find(reader, [recipient])[recipient]
+        return self._insight.inbox(person.id, channel=channel)
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """One delivery as it is stored."""
+        with self.store.reading() as reader:
+            return reader.delivery(delivery_id)
+
+    def deliveries(self, **wanted: Any) -> list[Delivery]:
+        """Deliveries in the order of acceptance; see `ports.Reader.deliveries`."""
+        with self.store.reading() as reader:
+            return reader.deliveries(**wanted)
+
+    def counts(self) -> dict[State, int]:
+        """How many deliveries are in each state."""
+        with self.store.reading() as reader:
+            return reader.counts()
+
+    def status(self) -> dict[str, Any]:
+        """The whole at a glance: states, queue, broadcasts, rules."""
+        now = self._context.timekeeper.glance()
+        with self.store.reading() as reader:
+            states = reader.counts()
+            due = reader.next_due()
+            broadcasts = reader.unfinished_broadcasts()
+            book = self._context.rulebook.current(reader)
+            unknown = {event.data["type"] for event in reader.events(name="type.unknown")}
+        return {
+            "store": self.store.url,
+            "now": now,
+            "states": {state.value: count for state, count in states.items()},
+            "next_due": due,
+            "behind_ms": max(0, now - due) if due is not None else 0,
+            "broadcasts": len(broadcasts),
+            "rules": len(book.rules),
+            "epoch": book.epoch,
+            "unknown_types": sorted(name for name in unknown if not book.knows(name)),
+        }
+
+    def prune(self, keep_ms: Millis | None = None) -> int:
+        """Delete what has served its time, in bounded steps; gives how many rows."""
+        gone = 0
+        while step := self._upkeep.prune(keep_ms):
+            gone += step
+        return gone
+
+    # Inside -----------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._worker.wake()
+
+    def _close_channels(self) -> None:
+        for channel in self._context.channels.values():
+            channel.close()
+
+    def _housekeeping(self) -> None:
+        """From time to time a bounded step of pruning, as long as there is anything to prune."""
+        now = self._context.timekeeper.glance()
+        if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY_MS:
+            try:
+                if not self._upkeep.prune():
+                    self._pruned_at = now
+            except Unavailable:
+                self._pruned_at = now
+                raise
+
+    def _secret(self) -> str:
+        with self.store.transaction() as tx:
+            secret = tx.note(SECRET_NOTE)
+            if secret is None:
+                secret = new_secret()
+                tx.set_note(SECRET_NOTE, secret)
+            return secret
+
+
+def _request(fields: Mapping[str, Any]) -> Request:
+    if not isinstance(fields, Mapping):
+        raise RequestError("item", fields, "must be a mapping of fields")
+    unknown = set(fields) - _FIELDS
+    if unknown:
+        name = sorted(unknown)[0]
+        raise RequestError(str(name), fields[name], f"is no field: {', '.join(sorted(_FIELDS))}")
+    return parse_request(**{"type": None, **fields})
+
+
+_FIELDS = frozenset(
+    {
+        "type",
+        "to",
+        "subject",
+        "text",
+        "html",
+        "template",
+        "data",
+        "channels",
+        "priority",
+        "ttl",
+        "deliver_at",
+        "collapse_key",
+        "idempotency_key",
+        "broadcast",
+    }
+)
