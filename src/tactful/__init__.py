@@ -2,27 +2,34 @@
 
 Never one too many, never one lost, never a surprise: exact limits per recipient, what is over a
 limit waits for its next slot, and every decision explains itself.
+
+The names below are imported when they are first used, so that `tactful --help` does not wait for
+the engine.
 """
 
-from tactful import errors
-from tactful.app import Tactful
-from tactful.core.model import (
-    Accepted,
-    Event,
-    Message,
-    NotificationType,
-    Outcome,
-    Priority,
-    Recipient,
-    Rejected,
-    Retry,
-    State,
-    Unknown,
-)
-from tactful.core.rules import Rule
-from tactful.engine.requests import Receipt
-from tactful.engine.settings import Settings
-from tactful.templates.library import Template
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tactful import errors
+    from tactful.app import Tactful
+    from tactful.core.model import (
+        Accepted,
+        Event,
+        Message,
+        NotificationType,
+        Outcome,
+        Priority,
+        Recipient,
+        Rejected,
+        Retry,
+        State,
+        Unknown,
+    )
+    from tactful.core.rules import Rule
+    from tactful.engine.requests import Receipt
+    from tactful.engine.settings import Settings
+    from tactful.templates.library import Template
 
 __version__ = "0.1.0"
 
@@ -45,3 +52,25 @@ __all__ = [
     "Unknown",
     "errors",
 ]
+
+_HOMES = {
+    "Receipt": "tactful.engine.requests",
+    "Rule": "tactful.core.rules",
+    "Settings": "tactful.engine.settings",
+    "Tactful": "tactful.app",
+    "Template": "tactful.templates.library",
+}
+
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "errors":
+            return import_module("tactful.errors")
+        found = getattr(import_module(_HOMES.get(name, "tactful.core.model")), name)
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -2,7 +2,8 @@
 
 The memory store is the model: dictionaries and lists. Hypothesis makes up a history of verbs, both
 stores live through it, and after every step everything that can be asked is compared. What the
-port leaves open is not made to happen: which rows go first when `prune` is cut short.
+port leaves open is not made to happen: which rows go first when `prune` is cut short,
+and which numbers of registration are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -102,16 +103,21 @@ class TwoStores(RuleBasedStateMachine):
 
     @invariant()
     def they_answer_alike(self) -> None:
-        seen = [
-            snapshot(
+        seen = []
+        for store in (self.memory, self.sqlite):
+            answers = snapshot(
                 store,
                 notifications=NOTIFICATIONS,
                 kinds=KINDS,
                 keys=KEYS,
                 addresses=ADDRESSES,
             )
-            for store in (self.memory, self.sqlite)
-        ]
+            # Numbers of registration ascend, but a store may leave some out.
+            registered = answers["recipients"]
+            last = registered[-1][0] if registered else 0
+            assert answers.pop("last recipient") == last
+            answers["recipients"] = [person for _, person in registered]
+            seen.append(answers)
         assert seen[0] == seen[1]
 
     # Deliveries -------------------------------------------------------------------------------
@@ -407,5 +413,12 @@ class TwoStores(RuleBasedStateMachine):
 def test_both_stores_answer_alike() -> None:
     run_state_machine_as_test(
         TwoStores,
-        settings=settings(max_examples=40, stateful_step_count=30, deadline=None, print_blob=True),
+        settings=settings(
+            max_examples=80,
+            stateful_step_count=35,
+            deadline=None,
+            print_blob=True,
+            # Explaining a failure takes longer than finding it, and the steps say enough.
+            phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+        ),
     )

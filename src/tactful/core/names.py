@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
 from tactful.core.errors import RequestError
 
@@ -18,8 +17,9 @@ RECIPIENT_LENGTH_MAX = 320
 _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_.:/-]*\Z")
 
 
-@lru_cache(maxsize=4096)
 def _normal(text: str) -> str:
+    if text.isascii():  # the common case, for which all of the below means just this
+        return text.lower().strip()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 

@@ -10,12 +10,14 @@ until it has been handed over. Broadcasts are only accepted here; `fanout` reach
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tactful.core.checks import Checks
 from tactful.core.decide import Subject, decide, remaining
 from tactful.core.errors import IdempotencyConflict, RequestError
+from tactful.core.lifecycle import WAITING
 from tactful.core.model import (
     NEVER,
     Collapse,
@@ -125,9 +127,8 @@ class _Batch:
         receipts = [
             self._receive(request, group) for request, group in zip(requests, drafts, strict=True)
         ]
-        self._tx.add_notifications(
-            [n for n in notifications if n.id in {d.notification_id for d in self._deliveries}]
-        )
+        admitted = {delivery.notification_id for delivery in self._deliveries}
+        self._tx.add_notifications([n for n in notifications if n.id in admitted])
         self._write()
         return receipts
 
@@ -275,8 +276,9 @@ class _Batch:
         known = self._replayed(request)
         if known is not None:
             return known
-        first, *others = [self._decide(draft, request.collapse_key) for draft in drafts]
-        receipt = replace(first, others=tuple(others))
+        receipt, *others = [self._decide(draft, request.collapse_key) for draft in drafts]
+        if others:
+            receipt = replace(receipt, others=tuple(others))
         self._remember(request, receipt)
         return receipt
 
@@ -300,63 +302,56 @@ class _Batch:
             decision, Suppress | Expire
         ):
             decision = Reject(FULL, NEVER)
-        receipt = self._apply(draft, decision, collapse_key)
+        terms = self._apply(delivery, decision, collapse_key)
         if isinstance(decision, Send):
-            left, rule = remaining(history, [*planned, Entry(self._now, kind)], checks, zone, start)
-            receipt = replace(receipt, remaining=left, rule=rule)
-        return receipt
-
-    def _apply(self, draft: _Draft, decision: Decision, collapse_key: str) -> Receipt:
-        """Store what was decided; the decision's words become the receipt's."""
-        delivery = draft.delivery
-        receipt = Receipt(
-            type(decision).__name__.lower(),
-            delivery.notification_id,
-            delivery.id,
-            channel=delivery.channel,
+            terms["remaining"], terms["rule"] = remaining(
+                history, [*planned, Entry(self._now, kind)], checks, zone, start
+            )
+        word = type(decision).__name__.lower()
+        self._report(delivery, word, terms)
+        return Receipt(
+            word, delivery.notification_id, delivery.id, channel=delivery.channel, **terms
         )
+
+    def _apply(self, delivery: Delivery, decision: Decision, collapse_key: str) -> dict[str, Any]:
+        """Store what was decided; gives the terms of the receipt."""
+        terms: dict[str, Any] = {}
         match decision:
             case Send():
                 delivery.promised = True
-                receipt = replace(receipt, deliver_at=self._now)
+                terms = {"deliver_at": self._now}
             case Defer(until, rule):
-                self._wait(delivery, until, rule)
-                reason = None if rule else "scheduled"
-                receipt = replace(receipt, rule=rule or None, deliver_at=until, reason=reason)
+                terms = self._wait(delivery, until, rule)
             case Digest(until, rule):
                 delivery.group = f"digest:{rule}"
-                until = self._join(delivery, until)
-                self._wait(delivery, until, rule)
-                receipt = replace(receipt, rule=rule, deliver_at=until)
+                terms = self._wait(delivery, self._join(delivery, until), rule)
             case Collapse(until, rule):
                 delivery.group = f"collapse:{rule}:{collapse_key or delivery.type}"
-                until = self._supersede(delivery, until)
-                self._wait(delivery, until, rule)
-                receipt = replace(receipt, rule=rule, deliver_at=until)
+                terms = self._wait(delivery, self._supersede(delivery, until), rule)
             case Reject(rule, retry_at):
                 delivery.state, delivery.rule = State.REJECTED, rule
                 again = None if retry_at >= NEVER else retry_at
-                receipt = replace(receipt, rule=rule, retry_at=again, remaining=0)
+                terms = {"rule": rule, "retry_at": again, "remaining": 0}
             case Suppress(reason):
                 delivery.state, delivery.reason = State.SUPPRESSED, reason
-                receipt = replace(receipt, reason=reason)
+                terms = {"reason": reason}
             case Expire():
                 delivery.state = State.EXPIRED
         self._deliveries.append(delivery)
-        if delivery.state in (State.QUEUED, State.DEFERRED):
+        if delivery.state in WAITING:
             self._lines.enter(delivery)
-        if receipt.deliver_at is not None and receipt.deliver_at >= delivery.expires_at:
-            reason = "no slot is free before it expires"
-            receipt = replace(receipt, deliver_at=None, reason=reason)
-        self._report(delivery, receipt)
-        return receipt
+        return terms
 
-    def _wait(self, delivery: Delivery, until: Millis, rule: str) -> None:
+    def _wait(self, delivery: Delivery, until: Millis, rule: str) -> dict[str, Any]:
         """Wait for a slot, or for the end of its life if that comes first."""
         delivery.state = State.DEFERRED
         delivery.rule = rule or None
         delivery.held = bool(rule)
         delivery.due_at = min(until, delivery.expires_at)
+        terms: dict[str, Any] = {"rule": rule or None, "deliver_at": until}
+        if until >= delivery.expires_at:
+            return {**terms, "deliver_at": None, "reason": "no slot is free before it expires"}
+        return terms if rule else {**terms, "reason": "scheduled"}
 
     def _join(self, delivery: Delivery, until: Millis) -> Millis:
         """The slot of the digest that waits already, if one does."""
@@ -378,15 +373,22 @@ class _Batch:
         self._lines.leave(delivery.recipient, [other.id for other in older])
         return max(min(other.due_at for other in older), delivery.not_before, self._now)
 
-    def _report(self, delivery: Delivery, receipt: Receipt) -> None:
-        facts = {
-            name: value
-            for name in ("rule", "deliver_at", "retry_at", "reason")
-            if (value := getattr(receipt, name)) is not None and receipt.decision != "send"
-        }
-        names = {"send": "accepted", "reject": "rejected", "suppress": "suppressed"}
-        names |= {"expire": "expired", "defer": "deferred", "digest": "deferred"}
-        names["collapse"] = "deferred"
-        if receipt.decision in ("digest", "collapse"):
-            facts["decision"] = receipt.decision
-        self._events.append(Event(names[receipt.decision], delivery.id, self._now, data=facts))
+    def _report(self, delivery: Delivery, word: str, terms: Mapping[str, Any]) -> None:
+        facts: dict[str, Any] = {}
+        if word != "send":
+            facts = {name: value for name, value in terms.items() if value is not None}
+            facts.pop("remaining", None)
+            if word in ("digest", "collapse"):
+                facts["decision"] = word
+        self._events.append(Event(_EVENT_NAMES[word], delivery.id, self._now, data=facts))
+
+
+_EVENT_NAMES = {
+    "send": "accepted",
+    "defer": "deferred",
+    "digest": "deferred",
+    "collapse": "deferred",
+    "reject": "rejected",
+    "suppress": "suppressed",
+    "expire": "expired",
+}

@@ -114,21 +114,22 @@ class Deliveries(Tables):
         """See `Tx.add_deliveries`."""
         added: list[Delivery] = []
         self.journal.note(self._remove_added, added)
+        known, place = self.rows, self._place
         for given in rows:
             assert given.state in _INITIAL, f"a delivery cannot begin as {given.state}"
             assert given.opened_at is None, "only what has arrived can be opened"
             assert given.clicked_at is None, "only what has arrived can be clicked"
             assert 0 <= given.priority <= _HIGHEST, f"there is no priority {given.priority}"
-            assert given.id not in self.rows, f"delivery {given.id} is there already"
+            key = given.id
+            assert key not in known, f"delivery {key} is there already"
             row = delivery_copy(given)
             added.append(row)
-            key = row.id
-            self.rows[key] = row
+            known[key] = row
             add_sorted(self.ids, "", key)
             add_sorted(self.ids_of_notification, row.notification_id, key)
             add_sorted(self.ids_of_recipient, row.recipient, key)
             if row.state is QUEUED or row.state is DEFERRED:
-                self._place(row)
+                place(row)
             else:
                 finish(row)
 

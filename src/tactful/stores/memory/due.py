@@ -89,15 +89,18 @@ class DueQueue:
         return None
 
     def _take(self, priority: int, now: Millis, most: int) -> list[Delivery]:
-        heap, aside = self._heaps[priority], self._aside[priority]
+        heap, aside, is_at = self._heaps[priority], self._aside[priority], self._row
         rows: list[Delivery] = []
-        while len(rows) < most and heap and heap[0][0] <= now:
+        before = aside[-1] if aside else None
+        while most > 0 and heap and heap[0][0] <= now:
             place = heappop(heap)
-            row = self._row(place)
+            row = is_at(place)
             # Twins are equal, so they come one after the other.
-            if row is not None and not (aside and aside[-1] == place):
+            if row is not None and place != before:
+                before = place
                 aside.append(place)
                 rows.append(row)
+                most -= 1
         return rows
 
     def _return_aside(self) -> None:

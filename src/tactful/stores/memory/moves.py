@@ -34,13 +34,15 @@ class Moves(Ledger):
         """See `Tx.lease`."""
         self._add_attempts([lease.attempt for lease in leases])
         saved = self._journal_rows()
+        find, hold = self.rows.get, self._hold
         for attempt, until, crashes in leases:
-            row = self.rows.get(attempt.delivery_id)
+            row = find(attempt.delivery_id)
+            number = attempt.number
             assert row is not None, f"there is no delivery {attempt.delivery_id}"
             assert attempt.recipient == row.recipient, "an attempt is the delivery's recipient's"
-            assert attempt.number > row.attempts, "each attempt has a number of its own"
-            self._hold(saved, row, until)
-            row.attempts = attempt.number
+            assert number > row.attempts, "each attempt has a number of its own"
+            hold(saved, row, until)
+            row.attempts = number
             row.crashes = crashes
 
     def extend(self, delivery_ids: Sequence[str], until: Millis) -> None:

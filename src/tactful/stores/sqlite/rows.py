@@ -13,9 +13,8 @@ from tactful.ports import Attempt, Delivery, Notification, Policy
 _STATES = {state.value: state for state in State}
 
 
-def dumps(value: Any) -> str:
-    """Compact JSON in the caller's own characters."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Compact JSON in the caller's own characters."""
 
 
 def delivery_from(row: apsw.SQLiteValues) -> Delivery:
@@ -133,12 +132,12 @@ def notification_row(n: Notification) -> tuple[Any, ...]:
         n.priority,
         dumps(content),
         n.created_at,
-        dumps(n.channels),
+        dumps(n.channels) if n.channels else "[]",
         n.expires_at,
         n.not_before,
         n.cursor,
         n.audience_end,
-        dumps(n.audience),
+        dumps(n.audience) if n.audience else "{}",
         int(n.cancelled),
     )
 

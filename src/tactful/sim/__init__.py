@@ -1,0 +1,1 @@
+"""Simulated people and channels: what the world does with what is sent."""
