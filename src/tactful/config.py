@@ -263,8 +263,7 @@ def _from_file(table: Mapping[str, Any], file: Path) -> dict[str, _Raw]:
             path = file.parent / value
             _put(found, secret, _file_text(path, key), str(path))
         else:
-            known = ", ".join(sorted((*KEYS, *(f"{key}_file" for key in SECRET_KEYS))))
-            raise ConfigError(f"{key}: is no key of {file}; known are {known}, {_tables()}")
+            raise ConfigError(f"{key}: is no key, in {file}; {_known_near(key)}")
     return found
 
 
@@ -281,8 +280,14 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield key, value
 
 
-def _tables() -> str:
-    return ", ".join(f"[{kind}.NAME]" for kind in _POLICIES)
+def _known_near(key: str) -> str:
+    """What could have been meant: the keys of the same table, or the tables."""
+    every = (*KEYS, *(f"{secret}_file" for secret in SECRET_KEYS))
+    table = key.rpartition(".")[0]
+    near = [known for known in every if table and known.rpartition(".")[0] == table]
+    tables = ("engine.*", "smtp.*", *(f"{kind}.NAME" for kind in _POLICIES))
+    top = (*(known for known in every if "." not in known), *tables)
+    return f"known are {', '.join(near or top)}"
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Raw], tuple[str, ...]]:

@@ -1,0 +1,1 @@
+"""The command line: `main` has the table of commands, and each command a module of its own."""

@@ -62,8 +62,8 @@ class Gate:
     def key(self, channel: str, address: str) -> str:
         """The name of the one thing it limits: the channel, or the address's domain in it."""
         if self.rule.per == "channel":
-            return f"{self.rule.name}|{channel}"
-        return f"{self.rule.name}|{channel}|{address.rpartition('@')[2].lower()}"
+            return f"{self.rule.name}\n{channel}"
+        return f"{self.rule.name}\n{channel}\n{address.rpartition('@')[2].lower()}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

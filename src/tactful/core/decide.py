@@ -31,7 +31,7 @@ from tactful.core.model import (
     Send,
     Suppress,
 )
-from tactful.core.plan import next_slot, slot_of
+from tactful.core.plan import crowd, next_slot, slot_of
 from tactful.core.rules import Rule
 from tactful.core.windows import calendar_window
 
@@ -144,15 +144,9 @@ def remaining(
     least: int | None = None
     rule: str | None = None
     for bound in checks.bounds:
-        edge = (
-            now - bound.window_ms
-            if bound.unit is None
-            else calendar_window(now, bound.unit, zone)[0] - 1
-        )
-        used = sum(
-            1 for at, kind in (*history, *planned) if edge < at <= now and bound.counted[kind]
-        )
-        left = max(0, bound.count - used)
+        instants = sorted(at for at, kind in (*history, *planned) if bound.counted[kind])
+        inside = crowd(bound, instants, zone, now)
+        left = max(0, bound.count - (inside.stop - inside.start))
         if least is None or left < least:
             least, rule = left, bound.rule.name
     return least, rule

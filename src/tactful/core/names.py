@@ -20,7 +20,9 @@ _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_.:/-]*\Z")
 def _normal(text: str) -> str:
     if text.isascii():  # the common case, for which all of the below means just this
         return text.lower().strip()
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    # Format characters are invisible: two names that look alike are one name.
+    return "".join(c for c in folded if unicodedata.category(c) != "Cf").strip()
 
 
 def has_control(text: str) -> bool:

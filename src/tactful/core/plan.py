@@ -14,13 +14,15 @@ first instant that the check would accept, the result is the earliest that all a
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import tzinfo
 
 from tactful.core.checks import Bound, Checks, Span
-from tactful.core.model import NEVER, Entry, Millis
+from tactful.core.model import DAY, NEVER, Entry, Millis
 from tactful.core.windows import calendar_window, hours_begin, hours_end
+
+HORIZON_MS = 366 * DAY
 
 
 def next_slot(events: Sequence[Entry], checks: Checks, zone: tzinfo, start: Millis) -> Millis:
@@ -36,8 +38,24 @@ def next_slot(events: Sequence[Entry], checks: Checks, zone: tzinfo, start: Mill
             at = _bound_slot(bound, counted, zone, at)
             if at >= NEVER:
                 return NEVER
-        for span in checks.spans:
+        at = _common_hour(checks.spans, zone, at)
+        if at == before:
+            return at
+    return NEVER
+
+
+def _common_hour(spans: Sequence[Span], zone: tzinfo, start: Millis) -> Millis:
+    """The first instant from `start` on that all hours allow, or NEVER if they exclude each other.
+
+    Hours repeat every week; what a year holds no instant for, no year does.
+    """
+    at = start
+    while at - start < HORIZON_MS:
+        before = at
+        for span in spans:
             at = _span_slot(span, zone, at)
+            if at >= NEVER:
+                return NEVER
         if at == before:
             return at
     return NEVER
@@ -80,6 +98,8 @@ def _calendar_slot(bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: M
 
 def _rolling_slot(bound: Bound, instants: Sequence[Millis], at: Millis) -> Millis:
     count, window = bound.count, bound.window_ms
+    if instants[-1] <= at:  # nothing lies behind: only the youngest run can object
+        return max(at, instants[-count] + window)
     while True:
         place = bisect_right(instants, at)
         for first in range(max(0, place - count), min(place, len(instants) - count) + 1):
@@ -91,22 +111,28 @@ def _rolling_slot(bound: Bound, instants: Sequence[Millis], at: Millis) -> Milli
             return at
 
 
+def crowd(bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: Millis) -> slice:
+    """Where in `instants` the fullest of the bound's windows stands that contain `at`."""
+    if bound.unit is not None:
+        start, end = calendar_window(at, bound.unit, zone)
+        return slice(bisect_left(instants, start), bisect_left(instants, end))
+    place = bisect_right(instants, at)
+    fullest = slice(bisect_right(instants, at - bound.window_ms), place)
+    for last in range(place, bisect_left(instants, at + bound.window_ms)):
+        first = bisect_right(instants, instants[last] - bound.window_ms)
+        if last + 1 - first > fullest.stop - fullest.start:
+            fullest = slice(first, last + 1)
+    return fullest
+
+
 def blocking(
     bounds: Sequence[Bound], events: Sequence[Entry], zone: tzinfo, at: Millis
 ) -> list[Entry]:
     """The attempts and slots that leave no room at `at`, for the bounds that have none."""
     found: set[int] = set()
     for bound in bounds:
-        start = (
-            at - bound.window_ms + 1
-            if bound.unit is None
-            else calendar_window(at, bound.unit, zone)[0]
-        )
-        inside = [
-            place
-            for place, event in enumerate(events)
-            if start <= event.at <= at and bound.counted[event.kind]
-        ]
-        if len(inside) >= bound.count:
-            found.update(inside)
+        places = [place for place, event in enumerate(events) if bound.counted[event.kind]]
+        inside = crowd(bound, [events[place].at for place in places], zone, at)
+        if inside.stop - inside.start >= bound.count:
+            found.update(places[inside])
     return [events[place] for place in sorted(found)]

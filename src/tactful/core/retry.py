@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tactful.core.errors import ConfigError
 from tactful.core.model import HOUR, SECOND, Millis
 
 
@@ -25,6 +26,12 @@ class RetryPolicy:
     cap_ms: Millis = HOUR
     tries_max: int = 20
     crashes_max: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("base_ms", "cap_ms", "tries_max", "crashes_max"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name}: must be a whole number of at least 1, not {value!r}")
 
     def delay_ms(self, tries: int, jitter: float) -> Millis:
         """The wait after the `tries`-th failed try (from 1); `jitter` is in [0, 1)."""

@@ -35,6 +35,7 @@ COUNT_MAX: Final = 1_000_000
 WINDOW_MAX_MS: Final = 366 * DAY
 
 _UNITS: Final[dict[str, tuple[Millis, Unit | None]]] = {
+    "ms": (1, None),
     **dict.fromkeys(("s", "sec", "second", "seconds"), (SECOND, None)),
     **dict.fromkeys(("m", "min", "minute", "minutes"), (MINUTE, Unit.MINUTE)),
     **dict.fromkeys(("h", "hour", "hours"), (HOUR, Unit.HOUR)),
@@ -42,6 +43,7 @@ _UNITS: Final[dict[str, tuple[Millis, Unit | None]]] = {
     **dict.fromkeys(("w", "week", "weeks"), (7 * DAY, Unit.WEEK)),
     **dict.fromkeys(("month", "months"), (31 * DAY, Unit.MONTH)),
 }
+_SIZES: Final = {"day": DAY, "hour": HOUR, "minute": MINUTE, "second": SECOND, "ms": 1}
 _LIMIT = re.compile(
     r"\s*(?P<count>\d{1,12})\s*(?:/|per\s|in\s|every\s)\s*(?P<times>\d{1,9})?\s*"
     r"(?P<unit>[a-z]+)(?:\s+(?P<mode>calendar|rolling))?\s*",
@@ -66,14 +68,22 @@ class Limit:
     window_ms: Millis
     unit: Unit | None = None
 
+    def __post_init__(self) -> None:
+        if not _is_whole(self.count) or not 0 <= self.count <= COUNT_MAX:
+            raise InvalidRule(
+                "limit", self.count, f"count must be a whole number, 0 to {COUNT_MAX}"
+            )
+        if not _is_whole(self.window_ms) or not 0 < self.window_ms <= WINDOW_MAX_MS:
+            raise InvalidRule(
+                "limit", self.window_ms, "window must be above 0 and at most 366 days"
+            )
+
     def __str__(self) -> str:
         if self.unit is not None:
             return f"{self.count}/{self.unit} calendar"
-        for name, size in (("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", SECOND)):
-            if self.window_ms % size == 0:
-                times = self.window_ms // size
-                return f"{self.count}/{'' if times == 1 else times}{name}"
-        raise AssertionError("windows are whole seconds")
+        size, name = next((s, n) for n, s in _SIZES.items() if self.window_ms % s == 0)
+        times = self.window_ms // size
+        return f"{self.count}/{'' if times == 1 else times}{name}"
 
     @property
     def reach_ms(self) -> Millis:
@@ -93,10 +103,10 @@ def parse_limit(text: object, field: str = "limit") -> Limit:
         raise InvalidRule(field, text, "must read like '2/minute', '20/30min' or '1/day calendar'")
     unit = _UNITS.get(match["unit"].lower())
     if unit is None:
-        raise InvalidRule(field, text, "unit must be second, minute, hour, day, week or month")
+        raise InvalidRule(field, text, "unit must be ms, second, minute, hour, day, week or month")
     count, times = int(match["count"]), int(match["times"] or 1)
     if count > COUNT_MAX:
-        raise InvalidRule(field, text, f"count must be 0 to {COUNT_MAX}")
+        raise InvalidRule(field, text, f"count must be a whole number, 0 to {COUNT_MAX}")
     size_ms, calendar = unit
     if (match["mode"] or "").lower() == "calendar":
         if calendar is None or times != 1:
@@ -137,6 +147,10 @@ def _names(value: object, field: str) -> tuple[str, ...] | None:
     return names
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _priorities(value: object, field: str) -> tuple[Priority, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InvalidRule(field, value, "must be a list of priorities")
@@ -174,6 +188,10 @@ class Rule:
             put(self, name, _names(getattr(self, name), name))
         if self.priorities is not None:
             put(self, "priorities", _priorities(self.priorities, "priorities"))
+            if not self.priorities:
+                raise InvalidRule(
+                    "priorities", [], "must name at least one, or be left out for all"
+                )
         put(self, "exempt", _priorities(self.exempt, "exempt"))
         self._check_what()
         self._check_scope()
@@ -202,7 +220,7 @@ class Rule:
         object.__setattr__(self, "per", per)
         if self.on_limit not in _ON_LIMIT:
             raise InvalidRule("on_limit", self.on_limit, f"must be one of {', '.join(_ON_LIMIT)}")
-        if isinstance(self.burst, bool) or not isinstance(self.burst, int) or self.burst < 1:
+        if not _is_whole(self.burst) or self.burst < 1:
             raise InvalidRule("burst", self.burst, "must be a whole number of at least 1")
         if not self.is_throughput:
             if self.burst != 1:
@@ -210,8 +228,14 @@ class Rule:
             return
         if not isinstance(self.limit, Limit) or self.limit.unit or not self.limit.count:
             raise InvalidRule("limit", self.limit, "a throughput limit is rolling and at least 1")
-        if self.on_limit != "defer" or self.reserve:
+        if self.on_limit != "defer":
             raise InvalidRule("on_limit", self.on_limit, "a throughput limit can only defer")
+        if self.reserve:
+            raise InvalidRule(
+                "reserve",
+                self.reserve,
+                "does not go with a throughput limit (per = channel or domain)",
+            )
 
     def _check_reserve(self) -> None:
         if not isinstance(self.reserve, Mapping):
@@ -219,8 +243,10 @@ class Rule:
         reserve: dict[str, int] = {}
         for name, count in self.reserve.items():
             priority = parse_priority(name, "reserve")
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            if not _is_whole(count) or count < 1:
                 raise InvalidRule(f"reserve.{name}", count, "must be a whole number of at least 1")
+            if priority.name.lower() in reserve:
+                raise InvalidRule("reserve", dict(self.reserve), "names a priority twice")
             if priority == Priority.LOW:
                 raise InvalidRule("reserve", name, "the lowest priority has nobody to reserve from")
             reserve[priority.name.lower()] = count

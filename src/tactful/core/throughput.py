@@ -24,7 +24,8 @@ class Cell(NamedTuple):
         """At most `count` per window in the long run, `burst` (at least 1) at one instant."""
         # Rounded up, so that the long-run rate is never above the limit.
         period_us = -(-window_ms * 1000 // count)
-        return cls(period_us, period_us * (burst - 1))
+        # Instants are whole milliseconds: less tolerance than that would lose part of the rate.
+        return cls(period_us, max(period_us * (burst - 1), 999))
 
 
 def conform(cell: Cell, tat_us: int, now: Millis) -> tuple[int | None, Millis]:

@@ -161,9 +161,9 @@ class SqliteReader:
         return {person.id: person for _, person in map(recipient_from, rows)}
 
     def owners(self, addresses: Sequence[str]) -> dict[str, str]:
-        keys = {recipient_key(address): address for address in addresses}
-        rows = self._all("owners", (dumps(list(keys)),))
-        return {keys[address]: recipient for address, recipient in rows}
+        keys = {address: recipient_key(address) for address in addresses}
+        owners = dict(self._all("owners", (dumps(list(set(keys.values()))),)))
+        return {address: owners[key] for address, key in keys.items() if key in owners}
 
     def last_recipient(self) -> int:
         return int(self._one("last_recipient")[0])

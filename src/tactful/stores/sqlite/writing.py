@@ -30,9 +30,12 @@ from tactful.stores.sqlite.rows import (
 class SqliteTx(SqliteReader):
     """`ports.Tx`: the same questions, and changes that a commit makes true together."""
 
-    def _many(self, name: str, rows: Sequence[Any]) -> None:
+    def _many(self, name: str, rows: Sequence[Any]) -> int:
+        """Run a query for each row; gives how many rows of the table it changed."""
+        before = self._connection.total_changes()
         if rows:
             self._connection.executemany(self._sql[name], rows)
+        return self._connection.total_changes() - before
 
     def _run(self, name: str, values: Any) -> int:
         self._connection.execute(self._sql[name], values)
@@ -54,9 +57,10 @@ class SqliteTx(SqliteReader):
 
     def due(self, now: Millis, limit: int) -> list[Delivery]:
         values: dict[str, Any] = {"now": now, "most": max(1, limit // 10)}
-        kept = {}
-        for priority in sorted(Priority):
-            ((kept[priority],),) = self._all("due_some", values | {"priority": int(priority)})
+        kept: dict[Priority, int] = {}
+        for priority in sorted(Priority, reverse=True):
+            ((some,),) = self._all("due_some", values | {"priority": int(priority)})
+            kept[priority] = min(some, limit - sum(kept.values()))
         found: list[Delivery] = []
         for priority in sorted(Priority, reverse=True):
             below = sum(count for other, count in kept.items() if other < priority)
@@ -77,18 +81,20 @@ class SqliteTx(SqliteReader):
                 for a in attempts
             ],
         )
-        self._many(
+        leased = self._many(
             "lease",
             [
                 (lease.until, lease.attempt.number, lease.crashes, lease.attempt.delivery_id)
                 for lease in leases
             ],
         )
+        assert leased == len(leases), "only what is in the queue can be leased"
         latest = max(self.latest_attempt() or 0, *(a.at for a in attempts))
         self.set_note(LATEST_ATTEMPT, str(latest))
 
     def extend(self, delivery_ids: Sequence[str], until: Millis) -> None:
-        self._many("extend", [(until, delivery_id) for delivery_id in delivery_ids])
+        extended = self._many("extend", [(until, delivery_id) for delivery_id in delivery_ids])
+        assert extended == len(delivery_ids), "only what is in the queue can be leased"
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
         known = {
@@ -114,14 +120,17 @@ class SqliteTx(SqliteReader):
         self._many("reopen", reopened)
         self._many("touch", [(result.at, result.delivery_id) for result in waiting])
         self._many("wait_again", [_wait_row(result) for result in waiting])
-        self._many(
-            "judge",
-            [
-                (v.outcome, v.detail, int(v.counts), v.recipient, v.at, v.delivery_id, v.number)
-                for v in verdicts
-            ],
-        )
+        self._judge(verdicts)
         return fenced
+
+    def _judge(self, verdicts: Sequence[Verdict]) -> None:
+        rows = [
+            (v.outcome, v.detail, int(v.counts), v.recipient, v.delivery_id, v.number, v.at)
+            for v in verdicts
+        ]
+        if self._many("judge", rows) < len(rows):
+            # Some were restamped since: look through their recipients' whole history.
+            self._many("judge_restamped", [row[:-1] for row in rows])
 
     def wake(self, now: Millis, recipient: str | None = None) -> int:
         if recipient is None:
@@ -139,7 +148,9 @@ class SqliteTx(SqliteReader):
     def turn_back(self, to: Millis) -> int:
         changed = self._run("turn_back_attempts", {"to": to})
         self._run("turn_back_queue", {"to": to})
-        self.set_note(LATEST_ATTEMPT, str(min(self.latest_attempt() or 0, to)))
+        latest = self.latest_attempt()
+        if latest is not None:
+            self.set_note(LATEST_ATTEMPT, str(min(latest, to)))
         return changed
 
     def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
@@ -234,7 +245,8 @@ class SqliteTx(SqliteReader):
 def _applies(result: Result, state: State, attempts: int) -> bool:
     """Whether a result still speaks of the delivery as it is now."""
     if result.attempt is None:
-        return state is not State.SENDING and can_move(state, result.state)
+        waits_on = state in WAITING and result.state in WAITING
+        return state is not State.SENDING and (waits_on or can_move(state, result.state))
     if state is not State.SENDING or attempts != result.attempt:
         return False
     assert can_move(state, result.state), f"no move from {state} to {result.state}"

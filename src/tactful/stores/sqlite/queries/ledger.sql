@@ -5,7 +5,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: judge
 UPDATE attempts SET outcome = ?, detail = ?, counts = min(counts, ?)
-WHERE recipient = ? AND at = ? AND delivery_id = ? AND number = ?;
+WHERE recipient = ? AND delivery_id = ? AND number = ? AND at = ?;
+
+-- name: judge_restamped
+UPDATE attempts SET outcome = ?, detail = ?, counts = min(counts, ?)
+WHERE recipient = ? AND delivery_id = ? AND number = ?;
 
 -- name: history
 -- CROSS JOIN keeps the written order of the joins: recipients first, then their range.

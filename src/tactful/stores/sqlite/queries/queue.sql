@@ -98,7 +98,7 @@ SELECT id, recipient, priority, 0, 0, 'queued', 0, 1, 0, '', NULL, NULL, attempt
 FROM deliveries WHERE id = ?;
 
 -- name: touch
-UPDATE deliveries SET state = NULL, updated_at = ? WHERE id = ?;
+UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = ? WHERE id = ?;
 
 -- name: wake_all
 UPDATE due SET due_at = max(:now, not_before) WHERE held = 1 AND state <> 'sending';

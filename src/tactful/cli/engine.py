@@ -1,0 +1,43 @@
+"""From the options of a command to an engine that is wired as configured."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tactful.app import Tactful
+from tactful.cli.options import wanted
+from tactful.config import Config, load
+
+
+def configured() -> Config:
+    """The configuration that the running command is to use; raises ConfigError."""
+    options = wanted()
+    return load(options.config, store=options.store)
+
+
+def build(config: Config) -> Tactful:
+    """An engine as configured: with `[smtp]` over e-mail, without it into the inbox only."""
+    channels = [config.smtp.channel()] if config.smtp is not None else []
+    return Tactful(
+        config.store, channels=channels, settings=config.engine, unsubscribe=config.unsubscribe
+    )
+
+
+@contextmanager
+def opened(config: Config | None = None) -> Iterator[Tactful]:
+    """The engine for one command; closed afterwards."""
+    app = build(config if config is not None else configured())
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def author() -> str:
+    """Who changes policies from here, for their history."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # an account without a name, as in many containers
+        return "cli"

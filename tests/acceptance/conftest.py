@@ -1,0 +1,45 @@
+"""Both stores, each with a world on it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acceptance_world import World
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> str:
+    """A store that outlives its process."""
+    return f"sqlite:///{tmp_path / 'tactful.db'}"
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def url(request: pytest.FixtureRequest, file_url: str) -> str:
+    return "memory://" if request.param == "memory" else file_url
+
+
+@pytest.fixture
+def make_world() -> Iterator[Callable[..., World]]:
+    """Makes worlds and closes them."""
+    made: list[World] = []
+
+    def make(url: str, **options: Any) -> World:
+        made.append(World(url, **options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World], url: str) -> World:
+    """A world on each of the stores."""
+    return make_world(url)
+
+
+@pytest.fixture
+def lasting(make_world: Callable[..., World], file_url: str) -> World:
+    """A world on a file, for what has to survive."""
+    return make_world(file_url)
