@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, TypedDict
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -29,11 +29,11 @@ from tactful.testing.smtp_sink import SmtpSink
 
 LOSS = 0.1
 BODIES = (
-    "The bakery on the corner opens an hour earlier.",
-    "Your library books are due at the end of the week.",
-    "A seat has become free in the Thursday course.",
-    "The bridge is closed for repairs until Monday.",
-    "Somebody answered the question that you asked.",
+    "The bakery opens at six now.",
+    "Your library books are due.",
+    "A seat in the course is free.",
+    "The bridge is closed today.",
+    "Somebody answered you.",
 )
 CALLS = (
     ("news", "ada@example.com", "news 1"),
@@ -63,6 +63,7 @@ class Demo:
         self.slots: Counter[int] = Counter()
 
     def register(self, count: int) -> None:
+        """Make everybody known."""
         self._app.recipients.put_many(
             Recipient(f"user-{n:04}", f"User {n}", f"user{n:04}@example.com") for n in range(count)
         )
@@ -153,8 +154,9 @@ def _figures(app: Tactful, notification_id: str) -> dict[str, Any]:
 def command(seed: int | None, users: int, as_json: bool) -> None:
     """Show the whole thing on this machine in seconds."""
     console = Console(stderr=True, quiet=as_json)
-    started = time.perf_counter()
-    clock = ManualClock(SystemClock().now())
+    wall = SystemClock()
+    started = wall.now()
+    clock = ManualClock(started)
     chosen = clock.now() % 1_000_000 if seed is None else seed
     with tempfile.TemporaryDirectory(prefix="tactful-demo-") as folder, SmtpSink() as sink:
         channel = SmtpChannel(
@@ -162,7 +164,7 @@ def command(seed: int | None, users: int, as_json: bool) -> None:
         )
         path = Path(folder) / "demo.db"
         app = Tactful(f"sqlite:///{path}", channels=[channel], clock=clock, seed=chosen)
-        console.print(f"SMTP server on {sink.host}:{sink.port}, database {path}, seed {chosen}\n")
+        console.print(f"SMTP server {sink.host}:{sink.port}, seed {chosen}, database {path}")
         try:
             demo = Demo(app, clock, sink, chosen)
             demo.register(users)
@@ -181,15 +183,20 @@ def command(seed: int | None, users: int, as_json: bool) -> None:
     if as_json:
         result = Result(messages=messages, limited=limited, marketing=marketing)
         click.echo(json.dumps(result, indent=2))
-    console.print(f"\n{mails:,} mails over SMTP in {time.perf_counter() - started:.1f} s.")
+    console.print(f"\n{mails:,} mails over SMTP in {(wall.now() - started) / 1000:.1f} s.")
+
+
+def _table(console: Console, title: str) -> Table:
+    console.print(f"\n[bold]{title}[/]")
+    return Table(box=SIMPLE_HEAD, padding=(0, 0), pad_edge=False)
 
 
 def _show_messages(console: Console, messages: list[dict[str, Any]], users: int) -> None:
-    table = Table(title=f"1. Five messages to {users:,} people, loss {LOSS}", title_justify="left")
+    table = _table(console, f"1. Five messages to {users:,} people over SMTP, {LOSS:.0%} get lost")
     table.add_column("#", justify="right")
-    table.add_column("body")
-    for name in ("sent", "received", "lost", "opened", "received/sent", "opened/received"):
-        table.add_column(name, justify="right")
+    table.add_column("body", no_wrap=True)
+    for name in ("sent", "received", "lost", "opened", "rec./sent", "opened/rec."):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in messages:
         numbers = [str(row[name]) for name in ("sent", "received", "lost", "opened")]
         ratios = [f"{row[name]:.2f}" for name in ("received_ratio", "opened_ratio")]
@@ -198,8 +205,7 @@ def _show_messages(console: Console, messages: list[dict[str, Any]], users: int)
 
 
 def _show_calls(console: Console, limited: list[dict[str, Any]]) -> None:
-    title = "\n2. Five calls; rule news: 1/day for each recipient, on_limit = reject"
-    table = Table(title=title, title_justify="left")
+    table = _table(console, "2. Five calls; rule news: 1/day for each recipient, on_limit = reject")
     for name in ("call", "type", "to", "decision", "rule"):
         table.add_column(name)
     for number, row in enumerate(limited, start=1):
@@ -212,8 +218,7 @@ def _show_calls(console: Console, limited: list[dict[str, Any]]) -> None:
 def _show_marketing(
     console: Console, marketing: dict[str, int], slots: Counter[int], asked_at: int
 ) -> None:
-    title = "\n3. Five offers to everyone; rule marketing: 3/hour for each recipient"
-    table = Table(title=title, title_justify="left")
+    table = _table(console, "3. Five offers to everyone; rule marketing: 3/hour for each recipient")
     table.add_column("when")
     table.add_column("mails", justify="right")
     table.add_column("what")
