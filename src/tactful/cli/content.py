@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,7 +71,7 @@ def fields_of(
 def _read(file: str, field: str) -> str:
     try:
         if file == "-":
-            return click.get_text_stream("stdin").read()
+            return sys.stdin.read()
         return Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise RequestError(field, file, f"cannot be read: {error.strerror}") from None

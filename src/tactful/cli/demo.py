@@ -193,9 +193,9 @@ def _table(console: Console, title: str) -> Table:
 
 def _show_messages(console: Console, messages: list[dict[str, Any]], users: int) -> None:
     table = _table(console, f"1. Five messages to {users:,} people over SMTP, {LOSS:.0%} get lost")
-    table.add_column("#", justify="right")
+    table.add_column("#", justify="right", min_width=1)
     table.add_column("body", no_wrap=True)
-    for name in ("sent", "received", "lost", "opened", "rec./sent", "opened/rec."):
+    for name in ("sent", "received", "lost", "opened", "rec./sent", "op./rec."):
         table.add_column(name, justify="right", no_wrap=True)
     for row in messages:
         numbers = [str(row[name]) for name in ("sent", "received", "lost", "opened")]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import click
 
 from tactful.app import Tactful
-from tactful.cli.engine import opened
+from tactful.cli.engine import configured, opened
 from tactful.cli.options import note, shared, show
 from tactful.engine.zones import iso
 
@@ -61,10 +61,11 @@ def command(once: bool, quiet: bool) -> None:
     Any number of these may work on one store. On SIGINT or SIGTERM nothing more is begun, and what
     is under way is finished and recorded.
     """
-    with opened() as app, _until_told() as told:
+    config = configured()
+    with opened(config) as app, _until_told() as told:
         log = _Log(app)
         if not quiet and not once:
-            note(f"working on {app.store.url}; Ctrl-C ends it gracefully")
+            note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
         app.start()
         try:
             while not told.is_set():
