@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,20 @@ from tactful.stores.sqlite.rows import (
     recipient_from,
 )
 
+# How many columns the queries have that give many rows.
+_COLUMNS = {
+    "due": 27,
+    "lines": 27,
+    "line_end": 27,
+    "line_lengths": 2,
+    "deliveries_of_notification": 27,
+    "history": 6,
+    "notifications": 13,
+    "where_they_are": 4,
+    "recipients_by_key": 8,
+    "owners": 2,
+    "suppressions": 5,
+}
 LATEST_ATTEMPT = "latest_attempt"
 _MOST_SEQ = (1 << 63) - 1
 
@@ -40,7 +55,22 @@ class SqliteReader:
         self._sql = sql
 
     def _all(self, name: str, values: Any = None) -> list[Any]:
-        return self._connection.execute(self._sql[name], values).fetchall()
+        """All rows of a query.
+
+        Those of `_COLUMNS` come as one JSON array in a single step: every step of a statement lets
+        other threads run, and with a step for each row a busy thread would be waited for at each.
+        """
+        width = _COLUMNS.get(name)
+        if width is None:
+            return self._connection.execute(self._sql[name], values).fetchall()
+        names = ", ".join(f"c{place}" for place in range(width))
+        sql = (
+            f"WITH found({names}) AS ({self._sql[name]})"
+            f" SELECT json_group_array(json_array({names})) FROM found"
+        )
+        ((rows,),) = self._connection.execute(sql, values).fetchall()
+        found: list[Any] = json.loads(str(rows))
+        return found
 
     def _one(self, name: str, values: Any = None) -> Any:
         rows = self._all(name, values)

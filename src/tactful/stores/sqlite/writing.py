@@ -31,11 +31,15 @@ class SqliteTx(SqliteReader):
     """`ports.Tx`: the same questions, and changes that a commit makes true together."""
 
     def _many(self, name: str, rows: Sequence[Any]) -> int:
-        """Run a query for each row; gives how many rows of the table it changed."""
-        before = self._connection.total_changes()
-        if rows:
-            self._connection.executemany(self._sql[name], rows)
-        return self._connection.total_changes() - before
+        """Run a query on many rows at once; gives how many rows of the table it changed.
+
+        The rows go in as one JSON array: every step of a statement lets other threads run, and
+        with a step for each row a busy thread would be waited for at each of them.
+        """
+        if not rows:
+            return 0
+        self._connection.execute(self._sql[name], (dumps(rows),))
+        return self._connection.changes()
 
     def _run(self, name: str, values: Any) -> int:
         self._connection.execute(self._sql[name], values)
@@ -207,7 +211,7 @@ class SqliteTx(SqliteReader):
         return len({row.id for row in rows} - set(before))
 
     def remove_recipient(self, key: str) -> bool:
-        self._run("leave_addresses", (key,))
+        self._many("leave_addresses", [(key,)])
         return self._run("remove_recipient", (key,)) > 0
 
     def suppress(self, row: Suppression) -> None:

@@ -8,7 +8,8 @@ WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT :most;
 
 -- name: put_recipient
 INSERT INTO recipients (id, name, email, timezone, locale, addresses, mute)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+FROM json_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email,
     timezone = excluded.timezone, locale = excluded.locale, addresses = excluded.addresses,
     mute = excluded.mute;
@@ -23,11 +24,12 @@ SELECT coalesce(max(seq), 0) FROM recipients;
 SELECT address, recipient FROM addresses WHERE address IN (SELECT value FROM json_each(?));
 
 -- name: put_address
-INSERT INTO addresses (address, recipient) VALUES (?, ?)
+INSERT INTO addresses (address, recipient) SELECT value ->> 0, value ->> 1
+FROM json_each(?) WHERE true
 ON CONFLICT (address) DO UPDATE SET recipient = excluded.recipient;
 
 -- name: leave_addresses
-DELETE FROM addresses WHERE recipient = ?;
+DELETE FROM addresses WHERE recipient IN (SELECT value ->> 0 FROM json_each(?));
 
 -- name: suppressions
 SELECT channel, address, scope, reason, at FROM suppressions

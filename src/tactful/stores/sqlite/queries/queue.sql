@@ -1,7 +1,9 @@
 -- name: add_notification
 INSERT INTO notifications (id, type, category, priority, content, created_at, channels, expires_at,
     not_before, cursor, audience_end, audience, cancelled)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+FROM json_each(?);
 
 -- name: notifications
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
@@ -22,12 +24,19 @@ UPDATE notifications SET cursor = NULL, cancelled = 1 WHERE id = ?;
 -- name: add_delivery
 INSERT INTO deliveries (id, notification_id, recipient, channel, address, type, category, priority,
     created_at, expires_at, state, rule, reason, attempts, tries, crashes, updated_at, digest_id, ref)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
+    value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16, value ->> 17,
+    value ->> 18
+FROM json_each(?);
 
 -- name: add_due
 INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
     held, grp, rule, reason, attempts, tries, crashes)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
+    value ->> 12, value ->> 13, value ->> 14
+FROM json_each(?);
 
 -- name: due_some
 -- How many of one priority are due, at most so many: lower priorities keep their tenth.
@@ -65,12 +74,14 @@ SELECT min(due_at) FROM (
 );
 
 -- name: lease
-UPDATE due SET state = 'sending', due_at = ?, attempts = ?, crashes = ?, promised = 0, decided = 1
-WHERE delivery_id = ?;
+UPDATE due SET state = 'sending', due_at = value ->> 0, attempts = value ->> 1,
+    crashes = value ->> 2, promised = 0, decided = 1
+FROM json_each(?) WHERE delivery_id = value ->> 3;
 
 -- name: extend
-UPDATE due SET state = 'sending', due_at = ?, attempts = attempts + 1, promised = 0, decided = 1
-WHERE delivery_id = ?;
+UPDATE due SET state = 'sending', due_at = value ->> 0, attempts = attempts + 1, promised = 0,
+    decided = 1
+FROM json_each(?) WHERE delivery_id = value ->> 1;
 
 -- name: where_they_are
 SELECT d.id, coalesce(q.state, d.state), coalesce(q.attempts, d.attempts), q.delivery_id
@@ -78,27 +89,30 @@ FROM json_each(?) AS j CROSS JOIN deliveries d ON d.id = j.value
     LEFT JOIN due q ON q.delivery_id = d.id;
 
 -- name: finish
-UPDATE deliveries SET state = ?, rule = ?, reason = ?, attempts = ?, tries = ?, crashes = ?,
-    updated_at = ?, digest_id = coalesce(?, digest_id), ref = coalesce(?, ref)
-WHERE id = ?;
+UPDATE deliveries SET state = value ->> 0, rule = value ->> 1, reason = value ->> 2,
+    attempts = value ->> 3, tries = value ->> 4, crashes = value ->> 5, updated_at = value ->> 6,
+    digest_id = coalesce(value ->> 7, digest_id), ref = coalesce(value ->> 8, ref)
+FROM json_each(?) WHERE deliveries.id = value ->> 9;
 
 -- name: leave_queue
-DELETE FROM due WHERE delivery_id = ?;
+DELETE FROM due WHERE delivery_id IN (SELECT value ->> 0 FROM json_each(?));
 
 -- name: wait_again
-UPDATE due SET state = ?, due_at = ?, not_before = ?, held = ?, grp = ?, rule = ?, reason = ?,
-    tries = ?, crashes = ?, promised = 0, decided = 1
-WHERE delivery_id = ?;
+UPDATE due SET state = value ->> 0, due_at = value ->> 1, not_before = value ->> 2,
+    held = value ->> 3, grp = value ->> 4, rule = value ->> 5, reason = value ->> 6,
+    tries = value ->> 7, crashes = value ->> 8, promised = 0, decided = 1
+FROM json_each(?) WHERE delivery_id = value ->> 9;
 
 -- name: reopen
 -- A finished delivery returns to the queue (see wait_again for the rest of its values).
 INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
     held, grp, rule, reason, attempts, tries, crashes)
 SELECT id, recipient, priority, 0, 0, 'queued', 0, 1, 0, '', NULL, NULL, attempts, 0, 0
-FROM deliveries WHERE id = ?;
+FROM deliveries WHERE id IN (SELECT value ->> 0 FROM json_each(?));
 
 -- name: touch
-UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = ? WHERE id = ?;
+UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = value ->> 0
+FROM json_each(?) WHERE deliveries.id = value ->> 1;
 
 -- name: wake_all
 UPDATE due SET due_at = max(:now, not_before) WHERE held = 1 AND state <> 'sending';
@@ -112,7 +126,8 @@ WHERE recipient = :recipient AND held = 1 AND state <> 'sending';
 UPDATE due SET due_at = min(due_at, :to), not_before = min(not_before, :to) WHERE attempts > 0;
 
 -- name: renew
-UPDATE due SET due_at = ? WHERE delivery_id = ? AND state = 'sending';
+UPDATE due SET due_at = value ->> 0
+FROM json_each(?) WHERE delivery_id = value ->> 1 AND state = 'sending';
 
 -- name: release
 UPDATE due SET due_at = min(due_at, :now) WHERE state = 'sending';
