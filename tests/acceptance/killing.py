@@ -21,12 +21,13 @@ class Killer:
     """An SMTP server that kills the process that sends to it.
 
     With `kill_at`, the sender is killed with SIGKILL while it waits for the answer to that
-    message, counted from 1 over all senders; the answer never reaches it.
+    message, counted from 1 over all senders; the answer never reaches it. With `kill_for`, it is
+    killed at every message to that address.
     """
 
     def __init__(self) -> None:
         self.kill_at: int | None = None
-        self.killed = threading.Event()
+        self.kill_for: str | None = None
         self.sink = SmtpSink(on_message=self._took)
         self._lock = threading.Lock()
         self._taken = 0
@@ -62,10 +63,11 @@ class Killer:
         """Whom the server took mail for, in order."""
         return [to for message in self.sink.messages for to in message.rcpt_tos]
 
-    def _took(self, _: Received) -> None:
+    def _took(self, message: Received) -> None:
         with self._lock:
             self._taken += 1
-            if self.kill_at is not None and self._taken >= self.kill_at:
+            counted = self.kill_at is not None and self._taken >= self.kill_at
+            if counted or self.kill_for in message.rcpt_tos:
                 assert self._sender is not None
                 self._sender.kill()
                 self._sender.wait()

@@ -28,8 +28,10 @@ def instant(at: Millis | None, now: Millis) -> str | None:
         return None
     if at >= NEVER:
         return "never"
+    if abs(at - now) < SECOND:
+        return f"{iso(at)} (now)"
     away = f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
-    return f"{iso(at)} ({'now' if at == now else away})"
+    return f"{iso(at)} ({away})"
 
 
 def parse_instant(text: str, field: str) -> Millis:

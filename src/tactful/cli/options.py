@@ -28,8 +28,9 @@ class Wanted:
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    options = context.ensure_object(Wanted)  # by the group, so that its commands share it
     if value and parameter.name is not None:
-        setattr(context.ensure_object(Wanted), parameter.name, value)
+        setattr(options, parameter.name, value)
 
 
 def shared(command: F) -> F:

@@ -77,7 +77,7 @@ def command(once: bool, quiet: bool) -> None:
                 _report(app, log, quiet)
         finally:
             app.stop()
-        _report(app, log, quiet)
+        _report(app, log, quiet or once)
         waiting = app.status()["next_due"]
         summary = _words(log.total) or "nothing was due"
         show(

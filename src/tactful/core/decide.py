@@ -143,8 +143,10 @@ def remaining(
     """How many more of this kind could go at `now`, and the rule that binds; None if unlimited."""
     least: int | None = None
     rule: str | None = None
+    events = sorted([*history, *planned])
     for bound in checks.bounds:
-        instants = sorted(at for at, kind in (*history, *planned) if bound.counted[kind])
+        counted = bound.counted
+        instants = [at for at, kind in events if counted[kind]]
         inside = crowd(bound, instants, zone, now)
         left = max(0, bound.count - (inside.stop - inside.start))
         if least is None or left < least:

@@ -152,7 +152,8 @@ class Retry:
     """Surely not delivered, but may be later.
 
     `after_ms` is the least wait that the channel asks for. `counted=False` marks a failure that
-    says nothing about this message (nobody answered at all): it does not use up a try.
+    says nothing about this message (nobody answered at all): it does not use up a try, and with
+    `after_ms=0` it may be tried again at once.
     """
 
     why: str

@@ -72,6 +72,8 @@ def settle(
             if tries >= policy.tries_max:
                 return Settlement(State.FAILED, "failed", False, tries, crashes, reason=why)
             wait = max(after_ms or 0, policy.delay_ms(tries if counted else tried.attempts, jitter))
+            if after_ms == 0 and not counted:
+                wait = 0
             due_at = min(now + wait, tried.expires_at)
             return Settlement(State.DEFERRED, "retry", False, tries, crashes, due_at, why)
         case Unknown(why=why):

@@ -67,7 +67,7 @@ class Composer:
         template = choose(book.named(content.template), locale, channel)
         if template is None:
             raise RenderError(content.template, "subject", f"none fits the locale {locale!r}")
-        rendered = self._renderer.render(template, content.data)
+        rendered = self._renderer.render(template, content.data, known_plain=True)
         return replace(rendered, subject=content.subject) if content.subject else rendered
 
     def _digest(self, job: Job, book: Book) -> Rendered:

@@ -4,9 +4,11 @@
     lanes:                        compose -> channel.send ------^
 
 All control is in one thread; slow I/O is in each channel's lane, a pool of as many threads as the
-channel takes calls at once. Outcomes are recorded in batches, at the latest `RECORD_MS` after the
-first. What is claimed and not yet recorded is bounded, so a slow channel slows its claims and
-nothing else; wake-ups are hints, and the queue's next due instant is what counts.
+channel takes calls at once. Outcomes that come back while others are being recorded are recorded
+together. What is claimed and not yet recorded is bounded; wake-ups are hints, and the queue's next
+due instant is what counts.
+
+Stopping gives back what no lane has begun, without using up a try, and waits for the rest.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from tactful.core.errors import Unavailable
-from tactful.core.model import Millis
+from tactful.core.model import Millis, Retry
 from tactful.engine.compose import Composer
 from tactful.engine.context import Context
 from tactful.engine.delivering import Sent, batches, deliver
@@ -38,6 +40,7 @@ IDLE_MS = 1_000
 TELL_MS = 50
 IN_FLIGHT_MAX = 2_000
 STOP_PATIENCE_S = 30.0
+NOT_BEGUN = Retry("not begun when the worker stopped", after_ms=0, counted=False)
 
 
 class Worker:
@@ -58,7 +61,9 @@ class Worker:
         self._recording = Recording(context)
         self._fanout = Fanout(context)
         self._outcomes: queue.SimpleQueue[list[Sent]] = queue.SimpleQueue()
+        self._unrecorded: list[Sent] = []
         self._in_flight: dict[str, Job] = {}
+        self._portions: dict[Future[None], Sequence[Job]] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -145,19 +150,18 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 busy = self._claim()
+                recorded = self._record()
             except Unavailable as error:
                 log.warning("store unavailable: %s", error)
-                busy = False
-            if self._in_flight:
-                self._collect(0.0 if busy else self._pause_s())
-            elif not busy:
+                self._stopping.wait(IDLE_MS / 1000)
+                continue
+            if not (busy or recorded):
                 self._wake.wait(self._pause_s())
-                self._wake.clear()
-        while self._in_flight:
-            self._collect(STOP_PATIENCE_S)
+            self._wake.clear()
+        self._finish()
 
     def _claim(self) -> bool:
-        """One round of fan-out, claim and upkeep; whether there may be more at once."""
+        """One round of upkeep, fan-out and claim; whether there may be more at once."""
         self._upkeep()
         room = IN_FLIGHT_MAX - len(self._in_flight)
         if room <= 0:
@@ -171,41 +175,47 @@ class Worker:
             for job in jobs:
                 self._in_flight[job.delivery.id] = job
             for portion in batches(jobs, channel):
-                self._lanes[name].submit(self._deliver, portion, channel, book)
+                future = self._lanes[name].submit(self._deliver, portion, channel, book)
+                self._portions[future] = portion
+                future.add_done_callback(self._portions.pop)
         return reached > 0 or claim.seen > 0
 
     def _deliver(self, jobs: Sequence[Job], channel: Channel, book: Book) -> None:
         self._outcomes.put(deliver(jobs, channel, self._composer, book))
         self._wake.set()
 
-    def _collect(self, wait_s: float) -> None:
-        """Record what has come back; waits for a first outcome, then a little for company."""
-        done: list[Sent] = []
-        deadline = time.monotonic() + wait_s
-        while len(done) < self._context.settings.batch:
+    def _record(self) -> bool:
+        """Record what has come back; whether that was anything.
+
+        Until the store takes them, outcomes stay here: what was sent must not be sent again.
+        """
+        while len(self._unrecorded) < self._context.settings.batch:
             try:
-                left_s = max(0.0, deadline - time.monotonic())
-                done += self._outcomes.get(block=left_s > 0, timeout=left_s or None)
+                self._unrecorded += self._outcomes.get_nowait()
             except queue.Empty:
                 break
-            deadline = min(deadline, time.monotonic() + RECORD_MS / 1000)
-            if len(done) >= len(self._in_flight):
-                break
-        if done:
-            self._record(done)
-
-    def _record(self, done: Sequence[Sent]) -> None:
-        """Until the store takes them, outcomes stay here: what was sent must not be sent again."""
-        while True:
-            try:
-                self._recording.record(done)
-                break
-            except Unavailable as error:
-                log.warning("cannot record %d outcomes: %s", len(done), error)
-                if self._stopping.wait(IDLE_MS / 1000):
-                    break
-        for sent in done:
+        if not self._unrecorded:
+            return False
+        self._recording.record(self._unrecorded)
+        for sent in self._unrecorded:
             self._in_flight.pop(sent.job.delivery.id, None)
+        self._unrecorded.clear()
+        return True
+
+    def _finish(self) -> None:
+        """Give back what no lane has begun, and record what is still under way."""
+        for future, portion in list(self._portions.items()):
+            if future.cancel():
+                self._outcomes.put([Sent(job, NOT_BEGUN) for job in portion])
+        deadline = time.monotonic() + STOP_PATIENCE_S
+        while self._in_flight and time.monotonic() < deadline:
+            try:
+                if not self._record():
+                    self._wake.wait(RECORD_MS / 1000)
+                    self._wake.clear()
+            except Unavailable as error:
+                log.warning("cannot record %d outcomes: %s", len(self._unrecorded), error)
+                self._wake.wait(RECORD_MS / 1000)
 
     def _pause_s(self) -> float:
         """How long nothing can be due, at most a second."""

@@ -96,15 +96,17 @@ class Renderer:
                 shown = lines[0].strip() if lines else ""
                 raise RequestError(part, shown, f"line {error.lineno}: {error.message}") from error
 
-    def render(self, template: Template, data: Mapping[str, Any]) -> Rendered:
-        """All parts of `template`, filled with `data`.
+    def render(
+        self, template: Template, data: Mapping[str, Any], *, known_plain: bool = False
+    ) -> Rendered:
+        """All parts of `template`, filled with `data`; `known_plain` if `plain` has made them.
 
         The subject becomes one line: runs of whitespace become one blank, other controls go, and
         from MAX_SUBJECT characters on it is cut. Without a text part the text is made from the
         HTML. Raises RequestError if `data` is not plain (`data.plain`), and RenderError for
         whatever goes wrong in the template: a missing variable, a limit, a syntax error.
         """
-        scope = scope_of(data)
+        scope = scope_of(data, known_plain=known_plain)
         subject = text = ""
         html: str | None = None
         if template.subject:

@@ -192,8 +192,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return "".join(parts)
 
 
-def scope_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data`, checked by `plain`, with the budget of one render; for all parts of a message."""
-    copy, size = weighed(data)
+def scope_of(data: Mapping[str, Any], *, known_plain: bool = False) -> dict[str, Any]:
+    """`data` with the budget of one render; for all parts of a message.
+
+    It is checked by `plain`, unless it is known to have been before: then only its outermost level
+    is copied, since nothing in a template can change what lies below.
+    """
+    copy, size = (dict(data), len(repr(data))) if known_plain else weighed(data)
     copy[BUDGET] = Budget(size >> 4)
     return copy

@@ -102,12 +102,12 @@ def notification_from(row: apsw.SQLiteValues) -> Notification:
         priority,
         Content(**json.loads(content)),
         created,
-        tuple(json.loads(channels)),
+        () if channels == "[]" else tuple(json.loads(channels)),
         expires,
         not_before,
         cursor,
         audience_end,
-        json.loads(audience),
+        {} if audience == "{}" else json.loads(audience),
         cancelled == 1,
     )
 
