@@ -90,20 +90,26 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def engine(port: int, folder: Path) -> tuple[Tactful, SmtpChannel]:
+    """An engine on SQLite with a template and three rules, and its SMTP channel."""
+    channel = SmtpChannel(
+        host="127.0.0.1", port=port, sender="Shop <shop@example.com>", connections=2, batch=250
+    )
+    app = Tactful(f"sqlite:///{folder}/bench.db", channels=[channel])
+    app.templates.put(
+        Template("shipped", subject="Order {{ order }} is on its way", text=TEXT, html=HTML)
+    )
+    app.rules.put(
+        Rule("per-type", types=["shipping"], limit="100/hour"),
+        Rule("per-day", limit="500/day"),
+        Rule("per-channel", per="recipient+channel", limit="300/day calendar"),
+    )
+    return app, channel
+
+
 def run(count: int, recipients: int, kind: str, folder: Path) -> dict[str, Any]:
     with smtp_sink(kind) as port:
-        channel = SmtpChannel(
-            host="127.0.0.1", port=port, sender="Shop <shop@example.com>", connections=2, batch=250
-        )
-        app = Tactful(f"sqlite:///{folder}/bench.db", channels=[channel])
-        app.templates.put(
-            Template("shipped", subject="Order {{ order }} is on its way", text=TEXT, html=HTML)
-        )
-        app.rules.put(
-            Rule("per-type", types=["shipping"], limit="100/hour"),
-            Rule("per-day", limit="500/day"),
-            Rule("per-channel", per="recipient+channel", limit="300/day calendar"),
-        )
+        app, _ = engine(port, folder)
         portions = list(items(count, recipients))
         started, cpu = time.perf_counter(), time.process_time()
         with app:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-from tactful.channels.address import parse_email
+from tactful.channels.address import parse_email, parse_mailbox
 from tactful.channels.smtp.channel import SmtpChannel
 from tactful.core.errors import ConfigError, RequestError
 from tactful.core.model import NotificationType
@@ -154,13 +154,16 @@ def _duration(value: object) -> int:
         raise _WrongError(error.bound) from None
 
 
-def _address(value: object) -> str:
-    text = _text(value)
-    try:
-        parse_email(text, "")
-    except RequestError as error:
-        raise _WrongError(error.bound) from None
-    return text
+def _parsed(parse: Callable[[str, str], object]) -> Reader:
+    def read(value: object) -> str:
+        text = _text(value)
+        try:
+            parse(text, "")
+        except RequestError as error:
+            raise _WrongError(error.bound) from None
+        return text
+
+    return read
 
 
 KEYS: Final[Mapping[str, Reader]] = {
@@ -185,9 +188,9 @@ KEYS: Final[Mapping[str, Reader]] = {
     "smtp.security": _one_of("none", "starttls", "tls"),
     "smtp.username": _secret,
     "smtp.password": _secret,
-    "smtp.sender": _address,
-    "smtp.reply_to": _address,
-    "smtp.bounce_address": _address,
+    "smtp.sender": _parsed(parse_mailbox),
+    "smtp.reply_to": _parsed(parse_mailbox),
+    "smtp.bounce_address": _parsed(parse_email),
     "smtp.message_id_domain": _text,
     "smtp.local_hostname": _text,
     "smtp.connections": _whole(1, 1_000),

@@ -7,6 +7,8 @@ import pytest
 
 from tactful.core.model import DAY
 from tactful.runtime.clock import SystemClock
+from tactful.stores.sqlite.reading import LATEST_ATTEMPT
+from tactful.stores.sqlite.store import SqliteStore
 from tactful.testing.smtp_sink import SmtpSink
 
 
@@ -120,11 +122,11 @@ def test_what_is_late_and_what_was_left_behind(ready, here: Path):
     assert found["types"] == ("warn", "no rule knows: stranger")
 
 
-def test_a_clock_that_is_behind_its_store(ready, here: Path):
-    ready("send", "status", "ada", "--text", "x", "--wait")
-    database = apsw.Connection(str(here / "notify.db"))
-    database.execute("UPDATE attempts SET at = ?", (SystemClock().now() + DAY,))
-    database.close()
+def test_a_clock_that_is_behind_its_store(ready):
+    store = SqliteStore("sqlite:///notify.db")
+    with store.transaction() as tx:
+        tx.set_note(LATEST_ATTEMPT, str(SystemClock().now() + DAY))
+    store.close()
 
     verdict, found = findings(ready("doctor", "--json"))["clock"]
 

@@ -104,12 +104,14 @@ def test_what_init_comments_out_is_what_can_be_set(run, here: Path):
     assert run("rules", "apply", "--json").data["templates"] == ["welcome"]
 
 
-def test_init_elsewhere(run, here: Path):
+def test_init_elsewhere(run, here: Path, monkeypatch: pytest.MonkeyPatch):
     run("init", "--dir", "deep/below")
 
-    assert (here / "deep" / "below" / "notify.db").exists()
     said = run("status", "--config", "deep/below/tactful.toml", "--json")
     assert said.data["rules"] == 3
+    monkeypatch.chdir(here / "deep" / "below")
+    assert run("status", "--json").data["rules"] == 3
+    assert [path.parent.name for path in here.rglob("notify.db")] == ["below"]
 
 
 def test_init_keeps_what_is_there_unless_forced(run, here: Path):
@@ -216,12 +218,12 @@ def test_retry_takes_up_what_failed_and_nothing_else(run, sink):
     waits = send(run, "--at", "2100-01-01T00:00:00Z").data["delivery_id"]
     run("work", "--once")
 
-    state = run("why", failed, "--json").data["state"]
-    if state == "failed":
-        assert run("retry", failed, "--json").data == {"queued": failed}
+    assert run("why", failed, "--json").data["state"] == "failed"
+    assert run("retry", failed, "--json").data == {"queued": failed}
+    assert run("why", failed, "--json").data["state"] == "queued"
     refused = run("retry", waits)
     assert refused.code == 1
-    assert "is deferred" in refused.err or "is queued" in refused.err
+    assert "only failed and unknown can be tried again" in refused.err
 
 
 def test_prune_says_how_much_went(ready):

@@ -10,7 +10,7 @@ import pytest
 
 from tactful import __version__
 from tactful.cli.exits import MEANINGS
-from tactful.cli.main import COMMANDS, tactful
+from tactful.cli.main import COMMANDS
 
 
 def leaves() -> list[tuple[str, ...]]:
@@ -57,6 +57,21 @@ def test_help_imports_neither_the_engine_nor_rich():
         "except SystemExit as end: assert end.code == 0\n"
         "heavy = {'rich', 'apsw', 'jinja2', 'asyncio', 'tactful.app', 'tactful.config'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_public_names_are_there_though_they_come_late():
+    program = (
+        "import sys, tactful\n"
+        "assert 'tactful.app' not in sys.modules\n"
+        "assert set(tactful.__all__) <= set(dir(tactful))\n"
+        "from tactful import *\n"
+        "assert Tactful is tactful.Tactful and issubclass(errors.NotFound, errors.RequestError)\n"
+        "assert not hasattr(tactful, 'Tactfull')\n"
     )
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
@@ -156,7 +171,3 @@ def test_exit_codes_of_real_processes(process):
     assert json.loads(refused.out)["decision"] == "reject"
     assert process("why", "nothing").code == 4
     assert process("status", "--store", "sqlite:///no/such/place.db").code == 5
-
-
-def test_the_group_is_the_console_script():
-    assert tactful.name == "tactful"

@@ -101,6 +101,7 @@ def test_what_is_no_person_in_json(run, here: Path, line: bytes, says: str):
         (b"name", "header: must have id or email"),
         (b"id,id", "header: must have id or email, and no column twice"),
         (b"", "header: must have id or email"),
+        (b'"id" x', "header: must be CSV"),
     ],
 )
 def test_a_header_that_makes_no_sense(run, here: Path, head: bytes, says: str):

@@ -8,7 +8,7 @@ import pytest
 def test_set_takes_everything_that_a_rule_has(ready):
     said = ready(
         *("rules", "set", "Big Rule", "20/30min", "--types", "a, b", "--categories", "offers"),
-        *("--channels", "inbox", "--per", "type recipient".replace("type ", ""), "--json"),
+        *("--channels", "inbox", "--per", "recipient", "--json"),
         *("--on-limit", "digest", "--exempt", "critical", "--reserve", "high=2"),
         *("--reserve", "critical=1", "--priorities", "low,normal,high"),
     )

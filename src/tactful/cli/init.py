@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import click
 
@@ -11,7 +12,7 @@ from tactful.app import Tactful
 from tactful.cli.engine import author, opened
 from tactful.cli.options import shared, show, wanted
 from tactful.cli.policies import put_others
-from tactful.config import FILE_NAME, Config, load
+from tactful.config import FILE_NAME, STORE, Config, load
 from tactful.core.errors import ConfigError
 
 SAMPLE: Final = """\
@@ -103,7 +104,7 @@ def command(directory: Path, force: bool) -> None:
     file = options.config or directory / FILE_NAME
     written = force or not file.exists()
     if written:
-        _write(file, options.store or f"sqlite:///{file.parent / 'notify.db'}")
+        _write(file, options.store or _beside(file))
     config = load(file, store=options.store)
     with opened(config) as app:
         put = _rules(app, config)
@@ -125,6 +126,13 @@ def command(directory: Path, force: bool) -> None:
         *(f"  {line}" for line in TRY),
     ]
     show(data, lines)
+
+
+def _beside(file: Path) -> str:
+    """The URL of a database beside the file, to be found from wherever that is used."""
+    if file.parent == Path():
+        return STORE
+    return f"sqlite:///{quote(str(file.parent.resolve() / 'notify.db'))}"
 
 
 def _write(file: Path, store: str) -> None:

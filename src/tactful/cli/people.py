@@ -72,7 +72,10 @@ def _from_object(body: Mapping[str, Any]) -> Recipient:
 def _from_csv(source: BinaryIO) -> Iterator[Recipient | BadLine]:
     lines = (line.decode("utf-8-sig", "surrogateescape") for line in source)
     rows = csv.reader(lines, strict=True)
-    head = [name.strip().lower() for name in next(rows, [])]
+    try:
+        head = [name.strip().lower() for name in next(rows, [])]
+    except csv.Error as error:
+        raise RequestError("header", "", f"must be CSV: {error}") from None
     for name in head:
         if name not in FIELDS and not (name.startswith(ADDRESS) and name != ADDRESS):
             raise RequestError(

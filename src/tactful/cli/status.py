@@ -44,9 +44,10 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from ("", "Deliveries:")
     states = [(f"  {state}", count) for state, count in data["states"].items() if count]
-    yield from facts(states or [("  none yet", " ")])
+    yield from facts(states) or ["  none yet"]
     yield from ("", "Rules:")
-    yield from facts([(f"  {name}", what) for name, what in data["rules_in_force"].items()])
+    rules = [(f"  {name}", what) for name, what in data["rules_in_force"].items()]
+    yield from facts(rules) or ["  none: everything goes at once"]
     for one in data["broadcasts_under_way"]:
         yield from ("", f"Broadcast {one['notification_id']}: {one['reached']} of {one['of']}")
     if data["unknown_types"]:
