@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from tactful.channels.inbox import InboxChannel
 from tactful.core.errors import ConfigError, OverLimit, RequestError, Unavailable
@@ -33,7 +33,7 @@ from tactful.engine.insight import Inbox, Insight, Stats, Why
 from tactful.engine.listeners import Listener, Listeners
 from tactful.engine.people import find
 from tactful.engine.policies import Policies, rules_of, templates_of, types_of
-from tactful.engine.requests import Receipt, Request, parse_request
+from tactful.engine.requests import Broadcast, Receipt, Request, Submission, parse_request
 from tactful.engine.rulebook import Rulebook
 from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
@@ -116,7 +116,7 @@ class Tactful:
 
     # Sending ----------------------------------------------------------------------------------
 
-    def send(self, *, raise_over_limit: bool = False, **fields: Any) -> Receipt:
+    def send(self, *, raise_over_limit: bool = False, **fields: Unpack[Submission]) -> Receipt:
         """Submit one notification to one recipient; it is stored when this returns.
 
         Fields: `type`, `to` (id or address), `subject`, `text`, `html` or `template` with `data`,
@@ -129,7 +129,7 @@ class Tactful:
             raise OverLimit(receipt.rule or "", receipt.retry_at)
         return receipt
 
-    def send_many(self, items: Iterable[Mapping[str, Any]]) -> list[Receipt]:
+    def send_many(self, items: Iterable[Submission]) -> list[Receipt]:
         """Submit many notifications, all or none; one receipt each, in order.
 
         Each item holds the fields of `send`. Errors name the item, such as `items[3].to`.
@@ -143,14 +143,12 @@ class Tactful:
                 raise RequestError(field, error.value, error.bound) from None
         return self._admission.submit(requests) if requests else []
 
-    def broadcast(self, **fields: Any) -> Receipt:
+    def broadcast(self, **fields: Unpack[Broadcast]) -> Receipt:
         """Submit one notification to everyone registered now; fields as for `send`, without `to`.
 
         Returns as soon as it is stored; who registers later is not in its audience.
         """
-        if fields.get("to") is not None:
-            raise RequestError("to", fields["to"], "goes with send; a broadcast is for everyone")
-        return self._admission.broadcast(_request({**fields, "to": "", "broadcast": True}))
+        return self._admission.broadcast(_request(fields, Broadcast, broadcast=True))
 
     def cancel(self, wanted: str) -> int:
         """Call off a delivery or all of a notification that still wait; gives how many."""
@@ -331,31 +329,13 @@ class Tactful:
             return secret
 
 
-def _request(fields: Mapping[str, Any]) -> Request:
+def _request(
+    fields: Mapping[str, Any], known: type[Broadcast] = Submission, *, broadcast: bool = False
+) -> Request:
     if not isinstance(fields, Mapping):
         raise RequestError("item", fields, "must be a mapping of fields")
-    unknown = set(fields) - _FIELDS
-    if unknown:
-        name = sorted(unknown)[0]
-        raise RequestError(str(name), fields[name], f"is no field: {', '.join(sorted(_FIELDS))}")
-    return parse_request(**{"type": None, **fields})
-
-
-_FIELDS = frozenset(
-    {
-        "type",
-        "to",
-        "subject",
-        "text",
-        "html",
-        "template",
-        "data",
-        "channels",
-        "priority",
-        "ttl",
-        "deliver_at",
-        "collapse_key",
-        "idempotency_key",
-        "broadcast",
-    }
-)
+    names = known.__annotations__
+    for name in fields:
+        if name not in names:
+            raise RequestError(str(name), fields[name], f"is no field: {', '.join(sorted(names))}")
+    return parse_request(**{"type": None, **fields}, broadcast=broadcast)

@@ -317,9 +317,7 @@ def test_a_19_no_mix_of_outcomes_breaks_the_cap(world: World) -> None:
         if not isinstance(outcome, Rejected | Retry):
             arrived.append(message.at)
 
-    assert all(
-        sum(at <= other < at + HOUR for other in arrived) <= 4 for at in arrived
-    )
+    assert all(sum(at <= other < at + HOUR for other in arrived) <= 4 for at in arrived)
     counts = world.app.counts()
     assert sum(counts.values()) == 40
     assert counts[State.FAILED] == 8

@@ -20,6 +20,7 @@ from tactful import (
     Unknown,
 )
 from tactful.core.retry import RetryPolicy
+from tactful.runtime.clock import SystemClock
 from tactful.testing import CaptureChannel
 
 QUICK = Settings(retry=RetryPolicy(base_ms=SECOND, cap_ms=MINUTE))
@@ -244,10 +245,14 @@ def test_lim_12_a_poison_message_is_set_aside_while_the_others_arrive(
     assert states == {State.DELIVERED}
 
 
-def test_lim_12_a_message_that_kills_its_process_takes_no_other_with_it(lasting: World) -> None:
-    """The poison is killed over five times; the others were only standing behind it."""
+def test_lim_12_a_message_that_kills_its_process_takes_no_other_with_it(
+    make_world: Callable[..., World], file_url: str
+) -> None:
+    """The poison is tried five times; the others only stood behind it."""
     poison = "poison@example.org"
     people = [f"user{number}@example.org" for number in range(50)]
+    mail = CaptureChannel("email", address_kind="email")
+    lasting = make_world(file_url, channels=[mail], clock=SystemClock())
     lasting.app.send_many([{"type": "news", "to": who, "text": "x"} for who in (poison, *people)])
     with Killer() as killer:
         killer.kill_for = poison
@@ -283,6 +288,29 @@ def test_lim_12_a_channel_that_answers_nonsense_stops_nobody_else(
     assert world.app.delivery(poison.delivery_id or "").state is State.FAILED
 
 
+def test_lim_12_a_channel_that_is_gone_stops_no_other_and_loses_nothing(lasting: World) -> None:
+    """Another configuration, or another process that has other channels."""
+    pigeons = CaptureChannel("pigeon")
+    both = lasting.open(channels=[pigeons, lasting.channel])
+    far = both.send(type="news", to="ann", text="far")
+    near = both.send(type="news", to="ben", text="near", channels="post")
+    both.close()
+
+    with lasting.app:
+        lasting.app.drain(5)
+        lasting.clock.advance(HOUR)
+        lasting.app.drain(5)
+        near_state = lasting.app.delivery(near.delivery_id or "").state
+    lasting.app.close()
+    both = lasting.open(channels=[pigeons, lasting.channel])
+    lasting.clock.advance(HOUR)
+    both.tick()
+
+    assert near_state is State.DELIVERED
+    assert both.delivery(far.delivery_id or "").state is State.DELIVERED
+    assert [message.text for message in pigeons.messages] == ["far"]
+
+
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError, RecursionError])
 def test_lim_12_nothing_that_a_channel_raises_stops_a_running_worker(
     url: str, error: type[BaseException]
@@ -315,6 +343,6 @@ def test_lim_12_nothing_that_a_channel_raises_stops_a_running_worker(
     # A worker that waits for an outcome that never comes would not let itself be stopped.
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    worker.join(20)
+    worker.join(10)
 
     assert found == [State.DELIVERED, State.FAILED, "closed"]

@@ -18,11 +18,14 @@ R = TypeVar("R")
 
 
 class _Place(Generic[T, R]):
+    """Where one caller stands; `called` is set when it is served, or is to serve others."""
+
     def __init__(self, item: T) -> None:
         self.item = item
         self.result: R | None = None
         self.error: BaseException | None = None
         self.served = False
+        self.called = threading.Event()
 
 
 class GroupCommit(Generic[T, R]):
@@ -32,25 +35,41 @@ class GroupCommit(Generic[T, R]):
         self._run = run
         self._most = most
         self._line: list[_Place[T, R]] = []
-        self._line_lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._serving = False
 
     def submit(self, item: T) -> R:
         """The result for this item, once it is committed; raises what its run raised."""
         place: _Place[T, R] = _Place(item)
-        with self._line_lock:
+        with self._lock:
             self._line.append(place)
-        while not place.served:
-            with self._turn:
-                if not place.served:
-                    self._serve()
+            turn = not self._serving
+            self._serving = True
+        if not turn:
+            place.called.wait()
+        if not place.served:
+            self._serve()
         if place.error is not None:
             raise place.error
         return place.result  # type: ignore[return-value]  # set by whoever served
 
     def _serve(self) -> None:
-        with self._line_lock:
+        """Serve the head of the line, then call the next one to do the same."""
+        with self._lock:
             places, self._line = self._line[: self._most], self._line[self._most :]
+        try:
+            self._settle(places)
+        finally:
+            with self._lock:
+                following = self._line[0] if self._line else None
+                self._serving = following is not None
+            for place in places:
+                place.served = True
+                place.called.set()
+            if following is not None:
+                following.called.set()
+
+    def _settle(self, places: Sequence[_Place[T, R]]) -> None:
         try:
             results = self._run([place.item for place in places])
         except Exception as error:
@@ -66,9 +85,6 @@ class GroupCommit(Generic[T, R]):
         else:
             for place, result in zip(places, results, strict=True):
                 place.result = result
-        finally:
-            for place in places:
-                place.served = True
 
     def _serve_alone(self, place: _Place[T, R]) -> None:
         try:

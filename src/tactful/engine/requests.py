@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
 
 from tactful.core.errors import RequestError
 from tactful.core.model import DAY, HOUR, MINUTE, NEVER, SECOND, Content, Millis, Recipient
@@ -26,6 +26,29 @@ TTL_MAX_MS: Final = 366 * DAY
 _DURATION = re.compile(r"(\d{1,9})\s*(ms|s|m|h|d)")
 _DURATION_UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _BODY_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]")
+
+
+class Broadcast(TypedDict, total=False):
+    """The fields of a broadcast; see `Tactful.send` for what they mean."""
+
+    type: Required[str]
+    subject: str
+    text: str
+    html: str | None
+    template: str | None
+    data: Mapping[str, Any] | None
+    channels: Sequence[str] | str | None
+    priority: str | int | None
+    ttl: Millis | str | None
+    deliver_at: Millis | None
+    collapse_key: str | None
+    idempotency_key: str | None
+
+
+class Submission(Broadcast, total=False):
+    """The fields of a notification to one recipient, by id or address."""
+
+    to: Required[str | Recipient]
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,13 +150,13 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 busy = self._claim()
-                recorded = self._record()
+                pause_s = 0.0 if self._record() or busy else self._pause_s()
             except Unavailable as error:
                 log.warning("store unavailable: %s", error)
                 self._stopping.wait(IDLE_MS / 1000)
                 continue
-            if not (busy or recorded):
-                self._wake.wait(self._pause_s())
+            if pause_s:
+                self._wake.wait(pause_s)
             self._wake.clear()
         self._finish()
 

@@ -47,7 +47,7 @@ class Asked:
 
     `item` names it in copies. `decision` is the receipt's; None: nobody ever answered. `delivery`
     is the id from the receipt, None in a broadcast, which is found by its `notification`. `tries`
-    counts how often it was asked for; `replayed` says that the answer was an older one. `cancelled`:
+    is how often it was asked for; `replayed` says that the answer was an older one. `cancelled`:
     the caller called it off, and that was confirmed.
     """
 
