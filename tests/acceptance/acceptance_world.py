@@ -78,3 +78,10 @@ def most_in(instants: Iterable[int], window: int) -> int:
     """The largest number of instants in any half-open window of this length."""
     listed = sorted(instants)
     return max((sum(at <= other < at + window for other in listed) for at in listed), default=0)
+
+
+def decisions(world: World, type_: str, to: str, count: int) -> list[str]:
+    """Send so many, and do what is due; gives what the receipts said."""
+    found = [world.send(type_, to, f"{type_} {number}").decision for number in range(count)]
+    world.app.tick()
+    return found

@@ -7,6 +7,14 @@ from typing import Any
 import pytest
 from acceptance_world import World
 
+from tactful import Rule
+
+SAMPLE_RULES = (
+    Rule("status", types=["status"], limit="2/minute", on_limit="reject"),
+    Rule("news", types=["news"], limit="1/day", on_limit="reject"),
+    Rule("marketing", types=["marketing"], limit="3/hour", on_limit="reject"),
+)
+
 
 @pytest.fixture
 def file_url(tmp_path: Path) -> str:
@@ -43,3 +51,10 @@ def world(make_world: Callable[..., World], url: str) -> World:
 def lasting(make_world: Callable[..., World], file_url: str) -> World:
     """A world on a file, for what has to survive."""
     return make_world(file_url)
+
+
+@pytest.fixture
+def sample(world: World) -> World:
+    """A world with the rules of the exercise, which rejects."""
+    world.app.rules.put(*SAMPLE_RULES)
+    return world

@@ -182,7 +182,7 @@ def test_con_3_a_stricter_rule_counts_what_was_sent_before(shop: World) -> None:
 
 def test_con_3_a_longer_window_counts_what_was_sent_before(shop: World) -> None:
     shop.app.rules.put(Rule("marketing", types=["marketing"], limit="3/day"))
-    for hour in range(0, 30):
+    for hour in range(30):
         shop.at(hour * HOUR)
 
     assert shop.sent == [*three_now(), (DAY, "4"), (DAY, "5")]
@@ -191,7 +191,7 @@ def test_con_3_a_longer_window_counts_what_was_sent_before(shop: World) -> None:
 def test_con_3_a_second_rule_counts_what_was_sent_before_it(shop: World) -> None:
     shop.app.rules.put(Rule("all", limit="4/day"))
     assert shop.send("status", "ann").deliver_at == START + DAY
-    for hour in range(0, 30):
+    for hour in range(30):
         shop.at(hour * HOUR)
 
     assert shop.sent[:4] == [*three_now(), (HOUR, "4")]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from observed import DAY, HOUR, MINUTE, SECOND, START, World, memory, sqlite
 
-from tactful import NotificationType, Recipient, Rejected, Retry, Rule, Unknown
+from tactful import NotificationType, Recipient, Rejected, Retry, Rule, Template, Unknown
 from tactful.ports import Store
 from tactful.testing.checker import check
 from tactful.testing.faults import Crash, Fault, Plan, When
@@ -35,10 +35,14 @@ RULES = (
     Rule(name="flow", channels=["post"], per="channel", limit="10/s", burst=5),
 )
 
+DIGEST = Template(name="digest", text="{% for item in items %}{{ item.text }}{% endfor %}")
+"""Short, because each new engine compiles it again."""
+
 
 def prepare(world: World) -> None:
     world.put_rules(PACE, *RULES)
     world.call(lambda app: app.types.put(NotificationType("code", on_ambiguous="hold")))
+    world.call(lambda app: app.templates.put(DIGEST))
     world.held.add("code")
     world.register(PEOPLE)
     world.post.script = {

@@ -47,8 +47,8 @@ LATEST_ATTEMPT = "latest_attempt"
 _MOST_SEQ = (1 << 63) - 1
 
 
-class SqliteReader:
-    """`ports.Reader` on one connection, inside a transaction that somebody else ends."""
+class Questions:
+    """Named queries on one connection, inside a transaction that somebody else ends."""
 
     def __init__(self, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
         self._connection = connection
@@ -75,6 +75,10 @@ class SqliteReader:
     def _one(self, name: str, values: Any = None) -> Any:
         rows = self._all(name, values)
         return rows[0] if rows else None
+
+
+class DeliveryReading(Questions):
+    """Questions about deliveries, notifications and who waits."""
 
     def delivery(self, delivery_id: str) -> Delivery | None:
         row = self._one("delivery", (delivery_id,))
@@ -107,18 +111,6 @@ class SqliteReader:
     def unfinished_broadcasts(self) -> list[Notification]:
         return [notification_from(row) for row in self._all("unfinished_broadcasts")]
 
-    def attempts(self, delivery_id: str) -> list[Attempt]:
-        return [attempt_from(row) for row in self._all("attempts_of", {"id": delivery_id})]
-
-    def history(self, recipients: Sequence[str], since: Millis) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        kinds: dict[tuple[str, str, str, int], Kind] = {}
-        values = {"recipients": dumps(list(set(recipients))), "since": since}
-        for recipient, at, *parts in self._all("history", values):
-            kind = kinds.setdefault(tuple(parts), Kind(*parts))
-            found.setdefault(recipient, []).append(Entry(at, kind))
-        return found
-
     def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
         wanted = list(set(recipients))
         totals = dict(self._all("line_lengths", {"recipients": dumps(wanted)}))
@@ -134,16 +126,9 @@ class SqliteReader:
                 found[recipient] = [delivery_from(row) for row in rows]
         return {recipient: Line(waiting, totals[recipient]) for recipient, waiting in found.items()}
 
-    def cells(self, keys: Sequence[str]) -> dict[str, int]:
-        return dict(self._all("cells", (dumps(list(keys)),)))
-
     def next_due(self) -> Millis | None:
         value: Millis | None = self._one("next_due")[0]
         return value
-
-    def latest_attempt(self) -> Millis | None:
-        value = self.note(LATEST_ATTEMPT)
-        return None if value is None else int(value)
 
     def counts(self, notification_id: str | None = None) -> dict[State, int]:
         if notification_id is None:
@@ -154,6 +139,10 @@ class SqliteReader:
 
     def opened(self, notification_id: str) -> list[str]:
         return [recipient for (recipient,) in self._all("opened", (notification_id,))]
+
+
+class FactReading(Questions):
+    """Questions about events and small notes."""
 
     def events(
         self,
@@ -176,6 +165,14 @@ class SqliteReader:
 
     def last_event(self) -> int:
         return int(self._one("last_event")[0])
+
+    def note(self, key: str) -> str | None:
+        row = self._one("note", (key,))
+        return None if row is None else str(row[0])
+
+
+class DirectoryReading(Questions):
+    """Questions about people, policies and idempotency keys."""
 
     def recipient(self, key: str) -> Recipient | None:
         return self.recipients_by_key([key]).get(key)
@@ -215,6 +212,29 @@ class SqliteReader:
         rows: Iterable[Any] = self._all("remembered", (dumps(list(keys)),))
         return {key: Remembered(*values) for key, *values in rows}
 
-    def note(self, key: str) -> str | None:
-        row = self._one("note", (key,))
-        return None if row is None else str(row[0])
+
+class LedgerReading(FactReading):
+    """Questions about attempts and throughput."""
+
+    def attempts(self, delivery_id: str) -> list[Attempt]:
+        return [attempt_from(row) for row in self._all("attempts_of", {"id": delivery_id})]
+
+    def history(self, recipients: Sequence[str], since: Millis) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        kinds: dict[tuple[str, str, str, int], Kind] = {}
+        values = {"recipients": dumps(list(set(recipients))), "since": since}
+        for recipient, at, *parts in self._all("history", values):
+            kind = kinds.setdefault(tuple(parts), Kind(*parts))
+            found.setdefault(recipient, []).append(Entry(at, kind))
+        return found
+
+    def cells(self, keys: Sequence[str]) -> dict[str, int]:
+        return dict(self._all("cells", (dumps(list(keys)),)))
+
+    def latest_attempt(self) -> Millis | None:
+        value = self.note(LATEST_ATTEMPT)
+        return None if value is None else int(value)
+
+
+class SqliteReader(DeliveryReading, LedgerReading, DirectoryReading):
+    """`ports.Reader`: all questions."""

@@ -27,8 +27,8 @@ from tactful.stores.sqlite.rows import (
 )
 
 
-class SqliteTx(SqliteReader):
-    """`ports.Tx`: the same questions, and changes that a commit makes true together."""
+class Changes(SqliteReader):
+    """Named changes on the writing connection."""
 
     def _many(self, name: str, rows: Sequence[Any]) -> int:
         """Run a query on many rows at once; gives how many rows of the table it changed.
@@ -44,6 +44,13 @@ class SqliteTx(SqliteReader):
     def _run(self, name: str, values: Any) -> int:
         self._connection.execute(self._sql[name], values)
         return self._connection.changes()
+
+    def set_note(self, key: str, value: str) -> None:
+        self._run("set_note", (key, value))
+
+
+class QueueWriting(Changes):
+    """Changes to what waits and what is being sent."""
 
     def add_notifications(self, rows: Sequence[Notification]) -> None:
         self._many("add_notification", [notification_row(row) for row in rows])
@@ -100,6 +107,12 @@ class SqliteTx(SqliteReader):
         extended = self._many("extend", [(until, delivery_id) for delivery_id in delivery_ids])
         assert extended == len(delivery_ids), "only what is in the queue can be leased"
 
+    def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
+        self._many("renew", [(until, delivery_id) for delivery_id in delivery_ids])
+
+    def release(self, now: Millis) -> int:
+        return self._run("release", {"now": now})
+
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
         known = {
             row[0]: row[1:]
@@ -141,14 +154,6 @@ class SqliteTx(SqliteReader):
             return self._run("wake_all", {"now": now})
         return self._run("wake_one", {"now": now, "recipient": recipient})
 
-    def engage(self, delivery_id: str, opened_at: Millis, clicked_at: Millis | None) -> bool:
-        values = {"id": delivery_id, "opened_at": opened_at, "clicked_at": clicked_at}
-        if self._run("engage", values):
-            return True
-        if clicked_at is not None:
-            self._run("click", {"id": delivery_id, "clicked_at": clicked_at})
-        return False
-
     def turn_back(self, to: Millis) -> int:
         changed = self._run("turn_back_attempts", {"to": to})
         self._run("turn_back_queue", {"to": to})
@@ -157,11 +162,17 @@ class SqliteTx(SqliteReader):
             self.set_note(LATEST_ATTEMPT, str(min(latest, to)))
         return changed
 
-    def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
-        self._many("renew", [(until, delivery_id) for delivery_id in delivery_ids])
 
-    def release(self, now: Millis) -> int:
-        return self._run("release", {"now": now})
+class FactWriting(Changes):
+    """Changes to what is known."""
+
+    def engage(self, delivery_id: str, opened_at: Millis, clicked_at: Millis | None) -> bool:
+        values = {"id": delivery_id, "opened_at": opened_at, "clicked_at": clicked_at}
+        if self._run("engage", values):
+            return True
+        if clicked_at is not None:
+            self._run("click", {"id": delivery_id, "clicked_at": clicked_at})
+        return False
 
     def set_cells(self, cells: Mapping[str, int]) -> None:
         self._many("set_cell", list(cells.items()))
@@ -181,6 +192,23 @@ class SqliteTx(SqliteReader):
                 for event in events
             ],
         )
+
+    def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
+        ids = [row[0] for row in self._all("prunable", {"before": before, "most": limit})]
+        gone = 0
+        if ids:
+            listed = (dumps(ids),)
+            gone += self._run("prune_deliveries", listed)
+            gone += self._run("prune_events", listed)
+        bounds = {"before": before, "most": limit}
+        gone += self._run("prune_attempts", {"before": history_before, "most": limit})
+        gone += self._run("prune_notifications", bounds)
+        gone += self._run("prune_idempotency", bounds)
+        return gone
+
+
+class DirectoryWriting(Changes):
+    """Changes to people, policies and idempotency keys."""
 
     def put_recipients(self, rows: Sequence[Recipient]) -> int:
         before = self.recipients_by_key([row.id for row in rows])
@@ -229,21 +257,9 @@ class SqliteTx(SqliteReader):
     def remember(self, key: str, value: Remembered) -> None:
         self._run("remember", (key, *value))
 
-    def set_note(self, key: str, value: str) -> None:
-        self._run("set_note", (key, value))
 
-    def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
-        ids = [row[0] for row in self._all("prunable", {"before": before, "most": limit})]
-        gone = 0
-        if ids:
-            listed = (dumps(ids),)
-            gone += self._run("prune_deliveries", listed)
-            gone += self._run("prune_events", listed)
-        bounds = {"before": before, "most": limit}
-        gone += self._run("prune_attempts", {"before": history_before, "most": limit})
-        gone += self._run("prune_notifications", bounds)
-        gone += self._run("prune_idempotency", bounds)
-        return gone
+class SqliteTx(QueueWriting, FactWriting, DirectoryWriting):
+    """`ports.Tx`: the same questions, and changes that a commit makes true together."""
 
 
 def _applies(result: Result, state: State, attempts: int) -> bool:

@@ -1,0 +1,38 @@
+"""What the engine asks of the outside world, in the words of the domain.
+
+A clock, channels, and a store: `Reader` answers questions, `Tx` changes, each made of a few small
+families of verbs. `rows` are the values that pass through.
+"""
+
+from tactful.ports.edge import Channel, Clock
+from tactful.ports.rows import (
+    Attempt,
+    Delivery,
+    Lease,
+    Line,
+    Notification,
+    Policy,
+    Remembered,
+    Result,
+    Suppression,
+    Verdict,
+)
+from tactful.ports.store import Reader, Store, Tx
+
+__all__ = [
+    "Attempt",
+    "Channel",
+    "Clock",
+    "Delivery",
+    "Lease",
+    "Line",
+    "Notification",
+    "Policy",
+    "Reader",
+    "Remembered",
+    "Result",
+    "Store",
+    "Suppression",
+    "Tx",
+    "Verdict",
+]

@@ -1,0 +1,178 @@
+"""What is stored: plain slotted values.
+
+Instants are integer milliseconds (`Millis`); names and recipients are in normal form
+(`core.names`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tactful.core.model import NEVER, Content, Kind, Millis, State
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One notification to one recipient over one channel.
+
+    While it waits or is being sent, `due_at` is when the queue looks at it next: its slot, its
+    retry, or the end of its lease. `not_before` is the instant before which nobody wants it.
+    `promised` says that a receipt told the caller it goes now; `decided` that rules have been
+    asked; `held` that a rule, not its schedule, makes it wait. `group` names the digest or
+    collapse group it waits in.
+    `tries` counts real failures, `crashes` attempts without an answer, `attempts` all hand-overs.
+    """
+
+    id: str
+    notification_id: str
+    recipient: str
+    channel: str
+    address: str
+    type: str
+    category: str
+    priority: int
+    created_at: Millis
+    state: State
+    due_at: Millis = 0
+    not_before: Millis = 0
+    expires_at: Millis = NEVER
+    promised: bool = False
+    decided: bool = False
+    held: bool = False
+    group: str = ""
+    rule: str | None = None
+    reason: str | None = None
+    attempts: int = 0
+    tries: int = 0
+    crashes: int = 0
+    updated_at: Millis = 0
+    opened_at: Millis | None = None
+    clicked_at: Millis | None = None
+    digest_id: str | None = None
+    ref: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What rules can tell apart about it."""
+        return Kind(self.type, self.category, self.channel, self.priority)
+
+
+@dataclass(slots=True)
+class Notification:
+    """What the caller asked for.
+
+    A broadcast has `cursor` set while it still has recipients to reach: it was accepted for those
+    registered up to `audience_end`, and has deliveries for those up to `cursor`.
+    """
+
+    id: str
+    type: str
+    category: str
+    priority: int
+    content: Content
+    created_at: Millis
+    channels: tuple[str, ...] = ()
+    expires_at: Millis = NEVER
+    not_before: Millis = 0
+    cursor: int | None = None
+    audience_end: int = 0
+    audience: Mapping[str, Any] = field(default_factory=dict)
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One hand-over. `counts` is False once it is proven that nothing was delivered."""
+
+    delivery_id: str
+    number: int
+    recipient: str
+    at: Millis
+    kind: Kind
+    counts: bool = True
+    outcome: str | None = None
+    detail: str | None = None
+
+
+class Lease(NamedTuple):
+    """A claim: the attempt is written and the delivery is due again when the lease ends."""
+
+    attempt: Attempt
+    until: Millis
+    crashes: int
+
+
+class Result(NamedTuple):
+    """What became of one attempt, or of a waiting delivery: its new state and queue entry.
+
+    `attempt` is the number that must still be the latest one (a late result of a frozen worker is
+    not applied), or None for deliveries nobody holds. `due_at` None takes it off the queue.
+    """
+
+    delivery_id: str
+    attempt: int | None
+    state: State
+    at: Millis
+    due_at: Millis | None = None
+    not_before: Millis = 0
+    rule: str | None = None
+    reason: str | None = None
+    held: bool = False
+    group: str = ""
+    tries: int = 0
+    crashes: int = 0
+    digest_id: str | None = None
+    ref: str | None = None
+
+
+class Verdict(NamedTuple):
+    """What the outcome says about an attempt; `counts` False frees its place in the limits."""
+
+    delivery_id: str
+    number: int
+    recipient: str
+    at: Millis
+    outcome: str
+    detail: str | None
+    counts: bool
+
+
+class Policy(NamedTuple):
+    """One version of a rule, a type or a template; `body` None marks a removal."""
+
+    version: int
+    kind: str
+    name: str
+    body: Mapping[str, Any] | None
+    at: Millis
+    author: str
+
+
+class Remembered(NamedTuple):
+    """What an idempotency key stands for."""
+
+    fingerprint: str
+    answer: str
+    expires_at: Millis
+
+
+class Suppression(NamedTuple):
+    """An address nobody may write to; `scope` is `all` or a category."""
+
+    channel: str
+    address: str
+    scope: str
+    reason: str
+    at: Millis
+
+
+class Line(NamedTuple):
+    """The deliveries of one recipient that wait, ascending by due instant.
+
+    At most as many as asked for, the last ones; `total` counts all.
+    """
+
+    waiting: Sequence[Delivery]
+    total: int

@@ -1,0 +1,315 @@
+"""What the engine asks of a store, in verbs of the domain.
+
+A store never decides anything: it loads, it writes, and it keeps what it was told to keep together
+in one transaction. Every adapter passes `tactful.testing.contracts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from tactful.core.model import Entry, Event, Millis, Recipient, State
+from tactful.ports.rows import (
+    Attempt,
+    Delivery,
+    Lease,
+    Line,
+    Notification,
+    Policy,
+    Remembered,
+    Result,
+    Suppression,
+    Verdict,
+)
+
+
+class DeliveryReader(Protocol):
+    """Questions about deliveries, notifications and who waits."""
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """One delivery."""
+        ...
+
+    def deliveries(
+        self,
+        *,
+        notification_id: str | None = None,
+        recipient: str | None = None,
+        state: State | None = None,
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Delivery]:
+        """Deliveries in the order of their ids (which is that of acceptance), after an id."""
+        ...
+
+    def notifications(self, ids: Sequence[str]) -> dict[str, Notification]:
+        """The notifications that exist under these ids."""
+        ...
+
+    def unfinished_broadcasts(self) -> list[Notification]:
+        """Broadcasts with recipients still to reach, oldest first."""
+        ...
+
+    def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
+        """Who waits, for each recipient with anything waiting; never those being sent."""
+        ...
+
+    def next_due(self) -> Millis | None:
+        """The earliest instant at which the queue has something, or None."""
+        ...
+
+    def counts(self, notification_id: str | None = None) -> dict[State, int]:
+        """How many deliveries are in each state, of one notification or of all."""
+        ...
+
+    def opened(self, notification_id: str) -> list[str]:
+        """The recipients who opened the notification, each once."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """Questions about attempts and throughput."""
+
+    def attempts(self, delivery_id: str) -> list[Attempt]:
+        """All attempts of one delivery, in order."""
+        ...
+
+    def history(self, recipients: Sequence[str], since: Millis) -> dict[str, list[Entry]]:
+        """Counted attempts after `since`, ascending, for each recipient that has any."""
+        ...
+
+    def cells(self, keys: Sequence[str]) -> dict[str, int]:
+        """Theoretical arrival times (microseconds) of the throughput limits that have any."""
+        ...
+
+    def latest_attempt(self) -> Millis | None:
+        """The instant of the youngest attempt."""
+        ...
+
+
+class FactReader(Protocol):
+    """Questions about events and small notes."""
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        delivery_id: str | None = None,
+        notification_id: str | None = None,
+        name: str | None = None,
+        limit: int = 1000,
+    ) -> list[Event]:
+        """Facts in their order, after a sequence number."""
+        ...
+
+    def last_event(self) -> int:
+        """The sequence number of the youngest event, 0 if there is none."""
+        ...
+
+    def note(self, key: str) -> str | None:
+        """A small value kept under a name (listener positions and the like)."""
+        ...
+
+
+class DirectoryReader(Protocol):
+    """Questions about people, policies and idempotency keys."""
+
+    def recipient(self, key: str) -> Recipient | None:
+        """The recipient with this id."""
+        ...
+
+    def recipients(
+        self, *, after: int = 0, until: int | None = None, limit: int = 1000
+    ) -> list[tuple[int, Recipient]]:
+        """Recipients with their registration numbers, in the order of registration."""
+        ...
+
+    def recipients_by_key(self, keys: Sequence[str]) -> dict[str, Recipient]:
+        """The recipients that exist under these ids."""
+        ...
+
+    def owners(self, addresses: Sequence[str]) -> dict[str, str]:
+        """The recipient id that each known address (in normal form) belongs to."""
+        ...
+
+    def last_recipient(self) -> int:
+        """The youngest registration number, 0 if nobody is registered."""
+        ...
+
+    def suppressions(self, addresses: Sequence[str]) -> list[Suppression]:
+        """What is on the suppression list for these addresses."""
+        ...
+
+    def epoch(self) -> int:
+        """The version of the newest policy; 0 before the first."""
+        ...
+
+    def policies(self, kind: str) -> list[Policy]:
+        """The policies of a kind in force, by name."""
+        ...
+
+    def policy_history(self, kind: str, name: str | None = None) -> list[Policy]:
+        """All versions, oldest first."""
+        ...
+
+    def remembered(self, keys: Sequence[str]) -> dict[str, Remembered]:
+        """What is stored under these idempotency keys."""
+        ...
+
+
+class Reader(DeliveryReader, LedgerReader, FactReader, DirectoryReader, Protocol):
+    """All questions; inside a transaction they see its own writes."""
+
+
+class QueueWriter(Protocol):
+    """Changes to what waits and what is being sent."""
+
+    def add_notifications(self, rows: Sequence[Notification]) -> None:
+        """Store what callers asked for."""
+        ...
+
+    def advance_broadcast(self, notification_id: str, cursor: int | None) -> None:
+        """A broadcast has reached recipients up to `cursor`; None: all of them."""
+        ...
+
+    def cancel_broadcast(self, notification_id: str) -> None:
+        """No further recipients are reached."""
+        ...
+
+    def add_deliveries(self, rows: Sequence[Delivery]) -> None:
+        """Store deliveries; those that wait enter the queue."""
+        ...
+
+    def due(self, now: Millis, limit: int) -> list[Delivery]:
+        """What is due at `now`: higher priorities first, then by due instant and age.
+
+        Each lower priority that has anything due gets at least a tenth of `limit`: nothing starves.
+        """
+        ...
+
+    def lease(self, leases: Sequence[Lease]) -> None:
+        """Write the attempts and make their deliveries SENDING until the leases end."""
+        ...
+
+    def extend(self, delivery_ids: Sequence[str], until: Millis) -> None:
+        """Members of a digest: SENDING until the lease of its head ends, without an attempt."""
+        ...
+
+    def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
+        """Longer leases for what is still being sent."""
+        ...
+
+    def release(self, now: Millis) -> int:
+        """Ends all leases: nobody is left who could be sending. Gives how many."""
+        ...
+
+    def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
+        """Apply results and verdicts; gives the ids whose result was fenced off and not applied."""
+        ...
+
+    def wake(self, now: Millis, recipient: str | None = None) -> int:
+        """Make all that a rule holds due for a new decision; gives how many.
+
+        None wakes everybody's.
+        """
+        ...
+
+    def turn_back(self, to: Millis) -> int:
+        """The clock was ahead of `to`: what it stamped later than that is restamped `to`.
+
+        That are attempts, leases and retries; gives how many attempts.
+        """
+        ...
+
+
+class FactWriter(Protocol):
+    """Changes to what is known."""
+
+    def engage(self, delivery_id: str, opened_at: Millis, clicked_at: Millis | None) -> bool:
+        """Mark a delivered delivery opened (and clicked); False if it was already or cannot be."""
+        ...
+
+    def set_cells(self, cells: Mapping[str, int]) -> None:
+        """Store theoretical arrival times."""
+        ...
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Append facts."""
+        ...
+
+    def set_note(self, key: str, value: str) -> None:
+        """Keep a small value under a name."""
+        ...
+
+    def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
+        """Delete at most `limit` deliveries that finished before `before` with their events.
+
+        Attempts go once they are older than `history_before`; so do idempotency keys that have
+        expired at `before`. Gives how many rows went; 0 means done.
+        """
+        ...
+
+
+class DirectoryWriter(Protocol):
+    """Changes to people, policies and idempotency keys."""
+
+    def put_recipients(self, rows: Sequence[Recipient]) -> int:
+        """Register or change people; gives how many were new. Addresses move to their new owner."""
+        ...
+
+    def remove_recipient(self, key: str) -> bool:
+        """Forget a person; what was sent stays counted."""
+        ...
+
+    def suppress(self, row: Suppression) -> None:
+        """Put an address on the suppression list."""
+        ...
+
+    def unsuppress(self, channel: str, address: str) -> bool:
+        """Take an address off the suppression list."""
+        ...
+
+    def put_policy(
+        self, kind: str, name: str, body: Mapping[str, Any] | None, at: Millis, author: str
+    ) -> int:
+        """Append a version (None: removal); gives its number, the new epoch."""
+        ...
+
+    def remember(self, key: str, value: Remembered) -> None:
+        """Store what an idempotency key stands for."""
+        ...
+
+
+class Tx(Reader, QueueWriter, FactWriter, DirectoryWriter, Protocol):
+    """One transaction: all of it happens or nothing does."""
+
+
+class Store(Protocol):
+    """Where everything is kept. Safe to use from many threads."""
+
+    url: str
+
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Tx]:
+        """All or nothing; rolled back on any exception.
+
+        With `durable`, what is committed survives a power cut; without, at least the end of the
+        process. Raises Unavailable if the store cannot be reached.
+        """
+        ...
+
+    def reading(self) -> AbstractContextManager[Reader]:
+        """A consistent view for questions."""
+        ...
+
+    def join(self) -> bool:
+        """Say that this process sends from now on.
+
+        True if nobody else does: leases found in the store then belong to nobody.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of it; harmless when repeated."""
+        ...
