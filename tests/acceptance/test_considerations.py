@@ -8,7 +8,7 @@ import pytest
 from acceptance_world import DAY, HOUR, MINUTE, SECOND, START, World, most_in
 from killing import Killer
 
-from tactful import NotificationType, Rule, Settings, State, Tactful, errors
+from tactful import NotificationType, Recipient, Rule, Settings, State, Tactful, errors
 
 MARKETING = Rule("marketing", types=["marketing"], limit="3/hour")
 
@@ -99,6 +99,20 @@ def test_con_1_what_waits_for_a_rule_that_is_gone_goes_at_the_next_tick(shop: Wo
     assert shop.sent == [*three_now(), (MINUTE, "4"), (MINUTE, "5")]
 
 
+def test_con_1_what_waits_for_a_channel_limit_that_is_gone_goes_at_the_next_tick(
+    world: World,
+) -> None:
+    world.app.rules.put(Rule("gentle", limit="1/hour", per="channel"))
+    for number in range(3):
+        world.send("news", f"user{number}", str(number))
+    world.at(0)
+    assert world.sent == [(0, "0")]
+    world.app.rules.remove("gentle")
+    world.at(MINUTE)
+
+    assert world.sent == [(0, "0"), (MINUTE, "1"), (MINUTE, "2")]
+
+
 def test_con_1_a_running_worker_obeys_a_new_rule_at_once(shop: World) -> None:
     with shop.app:
         shop.app.rules.remove("marketing")
@@ -139,15 +153,15 @@ def test_con_2_no_decision_is_older_than_a_change_under_load(
     world = make_world(file_url)
     other = world.open()
     done, stale = threading.Event(), []
-    shut = threading.Event()
+    turn = 0  # odd while the rule that lets nothing through is surely in force
 
     def insist(app: Tactful, name: str) -> None:
         number = 0
         while not done.is_set():
             number += 1
-            was_shut = shut.is_set()
+            before = turn
             decision = app.send(type="news", to=f"{name}{number}", text="x").decision
-            if was_shut and shut.is_set() and decision == "send":
+            if before % 2 and before == turn and decision == "send":
                 stale.append(number)
 
     threads = [
@@ -159,10 +173,10 @@ def test_con_2_no_decision_is_older_than_a_change_under_load(
         thread.start()
     for _ in range(15):
         world.app.rules.put(Rule("n", types=["news"], limit="0/day", on_limit="reject"))
-        shut.set()
+        turn += 1
         other.status()
         world.app.status()
-        shut.clear()
+        turn += 1
         world.app.rules.remove("n")
     done.set()
     for thread in threads:
@@ -386,6 +400,25 @@ def test_con_9_a_promised_place_that_is_cancelled_goes_to_the_next(world: World)
     promised = world.send("marketing", "ann", "promised")
     world.send("marketing", "ann", "next")
     world.app.cancel(promised.delivery_id or "")
+    world.at(MINUTE)
+
+    assert world.sent == [(MINUTE, "next")]
+
+
+def test_con_9_a_promised_place_that_expires_goes_to_the_next(world: World) -> None:
+    world.app.rules.put(Rule("marketing", types=["marketing"], limit="1/hour"))
+    world.send("marketing", "ann", "promised", ttl="10s")
+    world.send("marketing", "ann", "next")
+    world.at(MINUTE)
+
+    assert world.sent == [(MINUTE, "next")]
+
+
+def test_con_9_a_place_of_somebody_who_unsubscribed_from_it_goes_to_the_next(world: World) -> None:
+    world.app.rules.put(Rule("calm", limit="1/hour"))
+    world.send("marketing", "ann", "promised")
+    world.send("news", "ann", "next")
+    world.app.recipients.put(Recipient("ann", mute=("type:marketing",)))
     world.at(MINUTE)
 
     assert world.sent == [(MINUTE, "next")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from tactful.core.model import Message, Millis, NotificationType, Outcome, Recipient
@@ -38,6 +39,8 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+SEEDS = count(1)  # two engines on one store must not make the same ids
+
 
 class Bench:
     """All parts of one engine on one store.
@@ -61,7 +64,7 @@ class Bench:
             self.channels,
             "post",
             Timekeeper(self.clock),
-            Ids(random_bits(7)),
+            Ids(random_bits(next(SEEDS))),
             settings if settings is not None else Settings(),
             self._changed,
         )

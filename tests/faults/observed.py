@@ -15,8 +15,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tactful import Accepted, Event, Message, Outcome, Receipt, Recipient, Rejected, Rule, Settings
-from tactful import State, Tactful, Unknown
+from tactful import (
+    Accepted,
+    Event,
+    Message,
+    Outcome,
+    Receipt,
+    Recipient,
+    Rejected,
+    Rule,
+    Settings,
+    State,
+    Tactful,
+    Unknown,
+)
 from tactful.core.model import Kind
 from tactful.ports import Store
 from tactful.stores.memory import MemoryStore

@@ -122,31 +122,56 @@ def test_the_scenario_does_what_it_is_for() -> None:
     }
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("error", [Fault, Crash])
-def test_every_call_may_fail_in_memory(when: When, error: type[BaseException]) -> None:
+def failing(run_one: Callable[[Plan], list[str]], when: When, error: type[BaseException]) -> int:
+    """Fail each call in turn until a run survives; gives how many there were."""
     findings: list[str] = []
     for at in itertools.count(1):
         plan = Plan(at, when=when, error=error)
-        findings += run(memory, plan)
+        findings += run_one(plan)
         if not plan.fired:
             break
 
     assert findings == []
-    assert at > 300
+    return at - 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("error", [Fault, Crash])
+def test_every_call_may_fail_in_memory(when: When, error: type[BaseException]) -> None:
+    assert failing(lambda plan: run(memory, plan), when, error) > 500
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Path:
-    """A file with a schema, to be copied."""
-    path = tmp_path / "empty.db"
-    sqlite(path)().close()
-    return path
+def run_on_file(tmp_path: Path) -> Callable[[Plan], list[str]]:
+    """Runs the scenario on a new file each time: a copy of one with a schema and nothing else."""
+    empty, used = tmp_path / "empty.db", tmp_path / "used.db"
+    sqlite(empty)().close()
+
+    def run_one(plan: Plan) -> list[str]:
+        for old in tmp_path.glob("used.db*"):
+            old.unlink()
+        shutil.copy(empty, used)
+        return run(sqlite(used), plan)
+
+    return run_one
 
 
-def run_on_file(empty: Path, plan: Plan) -> list[str]:
-    path = empty.with_name("used.db")
-    for old in path.parent.glob("used.db*"):
-        old.unlink()
-    shutil.copy(empty, path)
-    return run(sqlite(path), plan)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("error", [Fault, Crash])
+def test_calls_may_fail_on_a_file(
+    run_on_file: Callable[[Plan], list[str]], when: When, error: type[BaseException]
+) -> None:
+    """Every eighth call; the others are left to the long tests."""
+    plans = [Plan(at, when=when, error=error) for at in range(1, 500, 8)]
+
+    assert [finding for plan in plans for finding in run_on_file(plan)] == []
+    assert all(plan.fired for plan in plans)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("error", [Fault, Crash])
+def test_every_call_may_fail_on_a_file(
+    run_on_file: Callable[[Plan], list[str]], when: When, error: type[BaseException]
+) -> None:
+    assert failing(run_on_file, when, error) > 500

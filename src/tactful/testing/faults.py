@@ -48,13 +48,33 @@ class Plan:
         self.error = error
         self.calls = 0
         self.fired = ""
+        self._name = ""
         self._lock = threading.Lock()
+
+    def fail(
+        self,
+        name: str = "",
+        *,
+        ahead: int = 1,
+        when: When = "before",
+        error: type[BaseException] = Fault,
+    ) -> None:
+        """Let a call fail that is still to come: the next of this name, or the one so far ahead."""
+        self._name, self.when, self.error = name, when, error
+        self.at = 0 if name else self.calls + ahead
+        self.fired = ""
+
+    def rest(self) -> None:
+        """Let nothing more fail, and forget what did."""
+        self.at, self._name, self.fired = 0, "", ""
 
     def enter(self, call: str) -> int:
         """A call begins; gives its number."""
         with self._lock:
             self.calls += 1
             number = self.calls
+            if call == self._name:
+                self.at, self._name = number, ""
         self._fail(number, "before", call)
         return number
 

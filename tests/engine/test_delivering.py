@@ -1,0 +1,150 @@
+"""Handing over: a channel may do whatever it likes, every job has its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from engine_bench import MINUTE, START, Bench
+
+from tactful.core.model import Accepted, Message, Outcome, Rejected, Retry, State, Unknown
+from tactful.engine.delivering import Sent, batches, deliver
+from tactful.engine.dispatch import Job
+from tactful.templates.library import Template
+
+LEASE = 15 * MINUTE
+
+
+class Odd:
+    """A channel that answers what it is told to answer."""
+
+    name = "post"
+    address_kind = None
+    concurrency = 1
+    batch = 10
+
+    def __init__(self, answer: Callable[[Sequence[Message]], Any]) -> None:
+        self.answer = answer
+
+    def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        found: Sequence[Outcome] = self.answer(messages)
+        return found
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def jobs_for(bench: Bench, *people: str) -> list[Job]:
+    for who in people:
+        bench.send(to=who, text=who)
+    return bench.claim()
+
+
+def outcomes(bench: Bench, jobs: Sequence[Job], answer: Callable[[Any], Any]) -> list[Sent]:
+    return deliver(jobs, Odd(answer), bench.composer, bench.book)
+
+
+def test_each_job_has_its_own_outcome_in_order(quick: Bench) -> None:
+    def answer(messages: Sequence[Message]) -> list[Outcome]:
+        return [Retry(message.text) for message in messages]
+
+    jobs = jobs_for(quick, "a", "b", "c")
+
+    assert outcomes(quick, jobs, answer) == [Sent(job, Retry(job.person.id)) for job in jobs]
+
+
+def test_an_exception_leaves_it_unknown_how_far_it_came(
+    quick: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(messages: Sequence[Message]) -> list[Outcome]:
+        raise ZeroDivisionError("oops")
+
+    found = outcomes(quick, jobs_for(quick, "a", "b"), answer)
+
+    assert [sent.outcome for sent in found] == [
+        Unknown("channel raised ZeroDivisionError: oops")
+    ] * 2
+    assert "channel post raised" in caplog.text
+
+
+def ok(messages: Sequence[Message]) -> Iterator[Outcome]:
+    return (Accepted() for _ in messages)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda messages: [], id="none at all"),
+        pytest.param(lambda messages: [Accepted()] * (len(messages) - 1), id="one too few"),
+        pytest.param(lambda messages: [Accepted()] * (len(messages) + 1), id="one too many"),
+        pytest.param(lambda messages: None, id="nothing returned"),
+        pytest.param(ok, id="a generator"),
+        pytest.param(lambda messages: [None] * len(messages), id="no outcomes"),
+        pytest.param(lambda messages: ["ok"] * len(messages), id="words"),
+        pytest.param(lambda messages: [Accepted] * len(messages), id="a class"),
+    ],
+)
+def test_a_wrong_answer_leaves_all_of_them_unknown_and_is_recorded(
+    quick: Bench, answer: Callable[[Any], Any]
+) -> None:
+    jobs = jobs_for(quick, "a", "b", "c")
+
+    found = outcomes(quick, jobs, answer)
+
+    assert [sent.job for sent in found] == jobs
+    quick.recording.record(found)
+    assert {d.state for d in quick.deliveries()} <= {State.DEFERRED, State.SENT}
+    if {d.state for d in quick.deliveries()} == {State.DEFERRED}:
+        assert all(isinstance(sent.outcome, Unknown) for sent in found)
+
+
+def test_what_cannot_be_rendered_is_rejected_and_holds_up_nobody(bench: Bench) -> None:
+    bench.templates.put(Template("t", text="Dear {{ name }}"))
+    bad = bench.send(to="a", template="t", text="", data={})
+    good = bench.send(to="b", template="t", text="", data={"name": "Bob"})
+
+    bench.run()
+
+    assert bench.texts == ["Dear Bob"]
+    assert bench.delivery(good).state is State.DELIVERED
+    stored = bench.delivery(bad)
+    assert stored.state is State.FAILED
+    assert stored.reason is not None
+    assert "template 't', text, line 1" in stored.reason
+
+
+def test_a_channel_is_not_called_for_nothing(quick: Bench) -> None:
+    quick.templates.put(Template("t", text="{{ missing }}"))
+    quick.send(template="t", text="")
+
+    def answer(messages: Sequence[Message]) -> list[Outcome]:
+        raise AssertionError("nothing to send")
+
+    (found,) = outcomes(quick, quick.claim(), answer)
+    assert isinstance(found.outcome, Rejected)
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(2, [2, 2, 1]), (5, [5]), (100, [5]), (0, [1] * 5)])
+def test_jobs_go_in_portions_of_what_the_channel_takes(
+    quick: Bench, size: int, sizes: list[int]
+) -> None:
+    jobs = jobs_for(quick, *"abcde")
+    quick.post.batch = size
+
+    found = batches(jobs, quick.post)
+
+    assert [len(portion) for portion in found] == sizes
+    assert [job for portion in found for job in portion] == jobs
+
+
+def test_what_was_left_without_an_answer_before_goes_alone(quick: Bench) -> None:
+    """One that breaks its channel takes no other down with it twice."""
+    jobs_for(quick, "a", "b")
+    quick.clock.set(START + LEASE)
+    quick.send(to="c")
+    quick.send(to="d")
+
+    found = batches(quick.claim(), quick.post)
+
+    assert [[job.person.id for job in portion] for portion in found] == [["a"], ["b"], ["c", "d"]]

@@ -1,0 +1,122 @@
+"""Throughput: what providers and domains take, for everybody together."""
+
+from __future__ import annotations
+
+from engine_bench import HOUR, SECOND, START, Bench
+
+from tactful.core.model import State
+
+
+def handed_over(bench: Bench) -> list[tuple[int, str]]:
+    return [(m.at - START, m.recipient) for m in bench.mail.messages]
+
+
+def test_a_channel_takes_so_many_and_the_others_wait_in_line_order(bench: Bench) -> None:
+    bench.rule("slow", "1/second", per="channel", channels=["post"])
+    for who in "abcd":
+        bench.send(to=who)
+    bench.send(to="ada", channels="mail")
+
+    bench.run()
+    waiting = [(d.recipient, d.due_at - START) for d in bench.deliveries(state=State.DEFERRED)]
+    assert waiting == [("b", SECOND), ("c", 2 * SECOND), ("d", 3 * SECOND)]
+    for second in range(1, 4):
+        bench.at(second * SECOND)
+    assert [(m.at - START, m.recipient) for m in bench.messages] == [
+        (0, "a"),
+        (SECOND, "b"),
+        (2 * SECOND, "c"),
+        (3 * SECOND, "d"),
+    ]
+
+
+def test_what_waits_for_the_provider_is_not_held_by_a_rule(bench: Bench) -> None:
+    """A change of the rules does not wake the whole line."""
+    bench.rule("slow", "1/second", per="channel")
+    bench.send(to="a")
+    waiting = bench.send(to="b")
+    bench.run()
+
+    stored = bench.delivery(waiting)
+    assert (stored.rule, stored.held) == ("slow", False)
+    bench.rule("other", "5/day")
+    assert bench.delivery(waiting).due_at == START + SECOND
+
+
+def test_a_burst_goes_at_once(bench: Bench) -> None:
+    bench.rule("slow", "1/second", per="channel", burst=3)
+    for who in "abcde":
+        bench.send(to=who)
+
+    assert bench.run()["delivered"] == 3
+    assert bench.at(SECOND)["delivered"] == 1
+    assert bench.at(2 * SECOND)["delivered"] == 1
+
+
+def test_domains_have_a_budget_each(bench: Bench) -> None:
+    bench.rule("gentle", "1/second", per="domain", channels=["mail"])
+    for who in ("a@one.test", "b@ONE.test", "c@two.test", "d@one.test"):
+        bench.send(to=who, channels="mail")
+
+    for second in range(3):
+        bench.at(second * SECOND)
+    assert handed_over(bench) == [
+        (0, "a@one.test"),
+        (0, "c@two.test"),
+        (SECOND, "b@one.test"),
+        (2 * SECOND, "d@one.test"),
+    ]
+
+
+def test_who_is_stopped_at_one_gate_uses_nothing_up_at_another(bench: Bench) -> None:
+    bench.rule("a-domain", "1/minute", per="domain", channels=["mail"])
+    bench.rule("channel", "2/minute", per="channel", channels=["mail"], burst=2)
+    for who in ("a@one.test", "b@one.test", "c@two.test"):
+        bench.send(to=who, channels="mail")
+
+    bench.run()
+    assert handed_over(bench) == [(0, "a@one.test"), (0, "c@two.test")]
+
+
+def test_the_budget_outlives_the_process(bench: Bench) -> None:
+    bench.rule("slow", "1/second", per="channel")
+    bench.send(to="a")
+    bench.run()
+
+    after = Bench(bench.store)
+    after.send(to="b")
+    after.run()
+    assert after.messages == []
+    after.at(SECOND)
+    assert after.texts == ["w"]
+
+
+def test_a_digest_that_waits_for_its_provider_stays_one_message(bench: Bench) -> None:
+    bench.rule("one", "1/hour", on_limit="digest", types=["news"])
+    bench.rule("slow", "1/second", per="channel")
+    bench.send(text="first")
+    bench.run()
+    bench.send(text="a")
+    bench.send(text="b")
+    bench.send("other", to="bob", priority="high", deliver_at=START + HOUR)
+
+    bench.at(HOUR)
+    assert [m.recipient for m in bench.messages] == ["ada", "bob"]
+    bench.at(HOUR + SECOND)
+    (digest,) = bench.messages[2:]
+    assert "a" in digest.text
+    assert "b" in digest.text
+
+
+def test_a_gate_never_spends_a_persons_limit(bench: Bench) -> None:
+    """Waiting for a provider is no attempt."""
+    bench.rule("slow", "1/second", per="channel")
+    bench.rule("one", "1/hour")
+    bench.send(to="bob")
+    bench.send(to="ada", text="late")
+    bench.run()
+    bench.at(SECOND)
+
+    with bench.store.reading() as reader:
+        (entry,) = reader.history(["ada"], 0)["ada"]
+    assert entry.at == START + SECOND
