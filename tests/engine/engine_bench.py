@@ -101,7 +101,9 @@ class Bench:
         return self.admission.submit(requests)
 
     def broadcast(self, type_: str = "news", text: str = "w", **more: Any) -> Receipt:
-        return self.admission.broadcast(parse_request(type=type_, text=text, broadcast=True, **more))
+        return self.admission.broadcast(
+            parse_request(type=type_, text=text, broadcast=True, **more)
+        )
 
     # Work -------------------------------------------------------------------------------------
 
@@ -115,8 +117,15 @@ class Bench:
         for name, channel in self.channels.items():
             mine = [job for job in listed if job.delivery.channel == name]
             for portion in batches(mine, channel):
-                done += deliver(portion, channel, self.composer, self.book)
+                done += deliver(portion, channel, self.composer, self.book, self.store)
         return done
+
+    def vanish(self) -> list[Job]:
+        """A worker claims what is due, begins to hand it over, and is never heard of again."""
+        jobs = self.claim()
+        with self.store.transaction() as tx:
+            tx.begin([d.id for job in jobs for d in (job.delivery, *job.members)])
+        return jobs
 
     def run(self) -> Counter[str]:
         """Everything that is due now."""

@@ -11,6 +11,7 @@ from engine_bench import MINUTE, START, Bench
 from tactful.core.model import Accepted, Message, Outcome, Rejected, Retry, State, Unknown
 from tactful.engine.delivering import Sent, batches, deliver
 from tactful.engine.dispatch import Job
+from tactful.stores.memory import MemoryStore
 from tactful.templates.library import Template
 
 LEASE = 15 * MINUTE
@@ -42,7 +43,7 @@ def jobs_for(bench: Bench, *people: str) -> list[Job]:
 
 
 def outcomes(bench: Bench, jobs: Sequence[Job], answer: Callable[[Any], Any]) -> list[Sent]:
-    return deliver(jobs, Odd(answer), bench.composer, bench.book)
+    return deliver(jobs, Odd(answer), bench.composer, bench.book, bench.store)
 
 
 def test_each_job_has_its_own_outcome_in_order(quick: Bench) -> None:
@@ -138,13 +139,42 @@ def test_jobs_go_in_portions_of_what_the_channel_takes(
     assert [job for portion in found for job in portion] == jobs
 
 
-def test_what_was_left_without_an_answer_before_goes_alone(quick: Bench) -> None:
+def test_what_was_left_without_an_answer_before_goes_alone_and_last(quick: Bench) -> None:
     """One that breaks its channel takes no other down with it twice."""
-    jobs_for(quick, "a", "b")
+    for who in ("a", "b"):
+        quick.send(to=who)
+    quick.vanish()
     quick.clock.set(START + LEASE)
     quick.send(to="c")
     quick.send(to="d")
 
     found = batches(quick.claim(), quick.post)
 
-    assert [[job.person.id for job in portion] for portion in found] == [["a"], ["b"], ["c", "d"]]
+    assert [[job.person.id for job in portion] for portion in found] == [["c", "d"], ["a"], ["b"]]
+
+
+def test_what_has_crashed_most_often_goes_last_of_all(quick: Bench) -> None:
+    quick.send(to="often")
+    quick.vanish()
+    quick.clock.set(START + LEASE)
+    quick.send(to="once")
+    quick.vanish()
+    quick.clock.set(START + 2 * LEASE)
+
+    found = batches(quick.claim(), quick.post)
+
+    assert [[job.person.id for job in portion] for portion in found] == [["once"], ["often"]]
+
+
+def test_nothing_is_handed_over_that_cannot_be_marked_as_begun(quick: Bench) -> None:
+    """It is tried again, and the failure is not its own."""
+    jobs = jobs_for(quick, "a", "b")
+    away = MemoryStore()
+    away.close()
+
+    found = deliver(jobs, quick.post, quick.composer, quick.book, away)
+
+    assert quick.messages == []
+    assert all(isinstance(sent.outcome, Retry) and not sent.outcome.counted for sent in found)
+    quick.recording.record(found)
+    assert {(d.state, d.tries) for d in quick.deliveries()} == {(State.DEFERRED, 0)}

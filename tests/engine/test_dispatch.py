@@ -151,7 +151,7 @@ def test_an_older_one_that_comes_to_its_turn_gives_way_to_the_newer(bench: Bench
     stored = bench.delivery(old)
     assert stored.state is State.SUPERSEDED
     assert stored.reason == f"superseded by {new.delivery_id}"
-    bench.at(HOUR)
+    bench.at(2 * HOUR)
     assert bench.texts == ["old", "goes", "new"]
 
 
@@ -270,7 +270,7 @@ def test_what_outlived_its_time_expires(bench: Bench) -> None:
 def test_what_a_worker_left_goes_again_and_its_first_attempt_keeps_counting(bench: Bench) -> None:
     bench.rule("two", "2/day")
     receipt = bench.send()
-    bench.claim()
+    bench.vanish()
 
     bench.at(LEASE - 1)
     assert bench.messages == []
@@ -284,10 +284,29 @@ def test_what_a_worker_left_goes_again_and_its_first_attempt_keeps_counting(benc
     assert bench.send().decision == "defer"
 
 
-def test_a_second_copy_needs_a_slot_of_its_own(bench: Bench) -> None:
+@pytest.mark.parametrize("on_ambiguous", ["retry", "hold"])
+def test_what_was_only_claimed_goes_as_if_nothing_had_happened(
+    bench: Bench, on_ambiguous: str
+) -> None:
+    """Nothing can have arrived before the hand-over began, and nothing counts."""
+    bench.type("news", on_ambiguous=on_ambiguous)
     bench.rule("one", "1/day")
     receipt = bench.send()
     bench.claim()
+
+    bench.at(LEASE)
+
+    (message,) = bench.messages
+    assert not message.maybe_duplicate
+    stored = bench.delivery(receipt)
+    assert (stored.state, stored.crashes) == (State.DELIVERED, 0)
+    assert [counts for _, _, counts in attempts(bench, receipt)] == [False, True]
+
+
+def test_a_second_copy_needs_a_slot_of_its_own(bench: Bench) -> None:
+    bench.rule("one", "1/day")
+    receipt = bench.send()
+    bench.vanish()
 
     bench.at(LEASE)
     stored = bench.delivery(receipt)
@@ -299,7 +318,7 @@ def test_a_second_copy_needs_a_slot_of_its_own(bench: Bench) -> None:
 def test_what_may_go_at_most_once_is_held_after_a_crash(bench: Bench) -> None:
     bench.type("code", on_ambiguous="hold")
     receipt = bench.send("code")
-    bench.claim()
+    bench.vanish()
 
     bench.at(LEASE)
     stored = bench.delivery(receipt)
@@ -315,7 +334,7 @@ def test_what_kills_its_worker_again_and_again_is_quarantined(
     receipt = bench.send()
     for round_ in range(3):
         bench.clock.set(START + round_ * LEASE)
-        assert len(bench.claim()) == 1
+        assert len(bench.vanish()) == 1
 
     bench.at(3 * LEASE)
     stored = bench.delivery(receipt)
@@ -330,7 +349,7 @@ def test_a_digest_that_was_left_goes_again_as_the_same_message(bench: Bench) -> 
     bench.send(text="a")
     bench.send(text="b")
     bench.clock.set(START + HOUR)
-    (job,) = bench.claim()
+    (job,) = bench.vanish()
     assert len(job.members) == 1
 
     bench.at(HOUR + LEASE)
@@ -346,7 +365,7 @@ def test_a_digest_that_was_left_goes_again_as_the_same_message(bench: Bench) -> 
 
 def test_what_expired_while_it_was_being_sent_goes_no_second_time(bench: Bench) -> None:
     receipt = bench.send(ttl=MINUTE)
-    bench.claim()
+    bench.vanish()
 
     bench.at(LEASE)
     assert bench.delivery(receipt).state is State.EXPIRED

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from engine_bench import Bench
 
 from tactful.core.model import Kind, NotificationType
@@ -102,12 +103,34 @@ def test_a_type_is_known_when_it_is_declared_or_a_rule_names_it(quick: Bench) ->
     assert book.type("neither") == NotificationType("neither")
 
 
-def test_a_stranger_is_met_for_the_first_time_once_and_their_number_is_bounded() -> None:
-    rulebook = Rulebook()
-    met = [rulebook.first_seen(f"t{n}") for n in range(STRANGERS_MAX + 5)]
+def test_a_stranger_is_met_for_the_first_time_once_per_store(bench: Bench) -> None:
+    def met(rulebook: Rulebook, name: str) -> bool:
+        with bench.store.transaction() as tx:
+            return rulebook.first_seen(tx, name)
 
-    assert met == [True] * STRANGERS_MAX + [False] * 5
-    assert not rulebook.first_seen("t0")
+    one, other = Rulebook(), Rulebook()
+
+    assert [met(one, "x"), met(one, "x"), met(one, "x"), met(other, "x")] == [True] + [False] * 3
+    assert [met(other, "y"), met(one, "y")] == [True, False]
+
+
+def test_a_first_meeting_that_was_rolled_back_is_still_to_come(bench: Bench) -> None:
+    rulebook = Rulebook()
+    with pytest.raises(RuntimeError), bench.store.transaction() as tx:
+        assert rulebook.first_seen(tx, "x")
+        raise RuntimeError
+
+    with bench.store.transaction() as tx:
+        assert rulebook.first_seen(tx, "x")
+
+
+def test_the_number_of_strangers_that_are_kept_is_bounded(quick: Bench) -> None:
+    rulebook = Rulebook()
+    with quick.store.transaction() as tx:
+        for _ in range(2):
+            met = [rulebook.first_seen(tx, f"t{n}") for n in range(STRANGERS_MAX + 5)]
+        assert not any(met)
+        assert not rulebook.first_seen(tx, "another")
 
 
 def test_all_locales_of_a_template_are_found_under_its_name(quick: Bench) -> None:

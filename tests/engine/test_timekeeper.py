@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from engine_bench import DAY, HOUR, MINUTE, START, Bench
+from engine_bench import DAY, HOUR, START, Bench
 
 from tactful.core.errors import RequestError
 from tactful.engine.timekeeper import TOLERANCE_MS, Timekeeper
@@ -37,11 +37,20 @@ def test_a_small_step_back_is_held_at_the_youngest_attempt(bench: Bench) -> None
     assert corrections(bench) == []
 
 
-def test_without_any_attempt_the_clock_is_followed_wherever_it_goes(bench: Bench) -> None:
+def test_the_clock_is_followed_a_long_way_in_both_directions(bench: Bench) -> None:
     for step in (0, -DAY, DAY):
         bench.clock.set(START + step)
         assert now_of(bench) == step
-    assert corrections(bench) == []
+    assert corrections(bench) == [{"ahead_ms": DAY, "attempts": 0}]
+
+
+def test_a_small_step_back_is_held_for_every_engine_on_the_store(bench: Bench) -> None:
+    bench.send()
+    other = Bench(bench.store)
+    other.clock.set(START - TOLERANCE_MS)
+
+    assert now_of(other) == 0
+    assert other.send(to="bob").deliver_at == START
 
 
 def test_a_clock_that_was_ahead_is_corrected_once_and_blocks_nobody(bench: Bench) -> None:
@@ -125,14 +134,3 @@ def test_there_is_no_time_before_the_epoch(bench: Bench) -> None:
     assert keeper.glance() == 0
     with bench.store.transaction() as tx:
         assert keeper.now(tx) == 0
-
-
-def test_an_attempt_raises_the_mark_and_never_lowers_it(bench: Bench) -> None:
-    clock = ManualClock(START)
-    keeper = Timekeeper(clock)
-    keeper.attempted(START)
-    keeper.attempted(START - MINUTE)
-    clock.set(START - 1)
-
-    with bench.store.transaction() as tx:
-        assert keeper.now(tx) == START

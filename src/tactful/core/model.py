@@ -225,6 +225,9 @@ class Recipient:
     def __str__(self) -> str:
         return self.name or self.id
 
+    def __hash__(self) -> int:
+        return hash(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class NotificationType:
@@ -253,6 +256,9 @@ class Content:
     template: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash((self.subject, self.text, self.html, self.template))
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -265,3 +271,6 @@ class Event:
     recipient: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     seq: int = 0
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.delivery_id, self.at, self.seq))

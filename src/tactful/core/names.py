@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from tactful.core.errors import RequestError
+from tactful.core.model import Recipient
 
 NAME_LENGTH_MAX = 100
 RECIPIENT_LENGTH_MAX = 320
@@ -57,3 +58,9 @@ def recipient_key(value: object, field: str = "to") -> str:
         if 0 < len(key) <= RECIPIENT_LENGTH_MAX and not has_control(key):
             return key
     raise RequestError(field, value, f"must be a text of 1 to {RECIPIENT_LENGTH_MAX} characters")
+
+
+def address_keys(person: Recipient) -> list[str]:
+    """The normal forms of all addresses of a person, each once."""
+    given = [*person.addresses.values(), *filter(None, (person.email,))]
+    return list(dict.fromkeys(recipient_key(address, "address") for address in given))

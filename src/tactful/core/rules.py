@@ -256,6 +256,9 @@ class Rule:
                 raise InvalidRule("reserve", dict(self.reserve), f"must add up to at most {room}")
         object.__setattr__(self, "reserve", reserve)
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def is_throughput(self) -> bool:
         """Whether it limits everybody together instead of each recipient."""

@@ -194,7 +194,7 @@ class _Batch:
         if not self._book.knows(request.type):
             if self._settings.unknown_types == "reject":
                 raise RequestError("type", request.type, "is not a known type")
-            if self._context.rulebook.first_seen(request.type):
+            if self._context.rulebook.first_seen(self._tx, request.type):
                 facts = {"type": request.type}
                 self._events.append(Event("type.unknown", "", self._now, data=facts))
         return self._book.type(request.type)
@@ -224,7 +224,7 @@ class _Batch:
         notification_id = self._context.ids.new(self._now)
         drafts = []
         for way in self._ways(request, type_):
-            address = address_for(person, self._context.channels[way])
+            address = address_for(person, way, self._context.channels[way])
             delivery = Delivery(
                 self._context.ids.new(self._now),
                 notification_id,
@@ -298,8 +298,8 @@ class _Batch:
         decision = decide(subject, history, planned, checks, start)
         if isinstance(decision, Send) and start > self._now:
             decision = Defer(start, "")
-        if self._lines.total(recipient) >= self._settings.waiting_max and not isinstance(
-            decision, Suppress | Expire
+        if self._lines.total(recipient) >= self._settings.waiting_max and isinstance(
+            decision, Defer | Digest
         ):
             decision = Reject(FULL, NEVER)
         terms = self._apply(delivery, decision, collapse_key)

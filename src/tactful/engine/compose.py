@@ -48,7 +48,7 @@ class Composer:
             attempt=job.number,
             name=job.person.name,
             headers=self._headers(head, book),
-            maybe_duplicate=head.crashes > 0,
+            maybe_duplicate=job.crashes > 0,
         )
 
     def _headers(self, head: Delivery, book: Book) -> tuple[tuple[str, str], ...]:

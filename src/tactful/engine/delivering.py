@@ -11,11 +11,12 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tactful.core.model import Message, Outcome, Rejected, Unknown
+from tactful.core.errors import Unavailable
+from tactful.core.model import Message, Outcome, Rejected, Retry, Unknown
 from tactful.engine.compose import Composer
 from tactful.engine.dispatch import Job
 from tactful.engine.rulebook import Book
-from tactful.ports import Channel
+from tactful.ports import Channel, Store
 
 log = logging.getLogger("tactful.delivering")
 
@@ -30,19 +31,38 @@ class Sent(NamedTuple):
 def batches(jobs: Sequence[Job], channel: Channel) -> list[list[Job]]:
     """Jobs in portions for one call of a channel.
 
-    A delivery that has been left without an answer before goes alone, so that a message that
-    breaks its channel takes no other down with it.
+    What has been left without an answer before goes alone and last, so that a message that breaks
+    its channel takes no other down with it.
     """
-    alone = [[job] for job in jobs if job.delivery.crashes]
-    calm = [job for job in jobs if not job.delivery.crashes]
+    calm = [job for job in jobs if not job.crashes]
+    suspect = sorted((job for job in jobs if job.crashes), key=lambda job: job.crashes)
     size = max(1, channel.batch)
-    return alone + [calm[at : at + size] for at in range(0, len(calm), size)]
+    portions = [calm[at : at + size] for at in range(0, len(calm), size)]
+    return [*portions, *([job] for job in suspect)]
 
 
-def deliver(jobs: Sequence[Job], channel: Channel, composer: Composer, book: Book) -> list[Sent]:
-    """Compose and hand over jobs of one channel; one outcome each, in order."""
+def deliver(
+    jobs: Sequence[Job], channel: Channel, composer: Composer, book: Book, store: Store
+) -> list[Sent]:
+    """Compose and hand over jobs of one channel; one outcome each, in order.
+
+    That the hand-over begins is written down first. It need not reach the disk: it tells what a
+    process that died had in its hands; after a power cut everything claimed counts as begun.
+    """
     made = [(job, composer.message(job, book)) for job in jobs]
     messages = [message for _, message in made if isinstance(message, Message)]
+    begun = [
+        delivery.id
+        for job, message in made
+        if isinstance(message, Message)
+        for delivery in (job.delivery, *job.members)
+    ]
+    try:
+        if begun:
+            with store.transaction(durable=False) as tx:
+                tx.begin(begun)
+    except Unavailable as error:
+        return [Sent(job, Retry(f"not begun: {error}", counted=False)) for job in jobs]
     outcomes = iter(_send(messages, channel))
     return [
         Sent(job, made_of if isinstance(made_of, Rejected) else next(outcomes))
@@ -62,4 +82,9 @@ def _send(messages: Sequence[Message], channel: Channel) -> Sequence[Outcome]:
         why = f"channel answered {len(outcomes)} outcomes for {len(messages)} messages"
         log.error("channel %s: %s", channel.name, why)
         return [Unknown(why)] * len(messages)
-    return outcomes
+    return [
+        outcome
+        if isinstance(outcome, Outcome)
+        else Unknown(f"channel answered {type(outcome).__name__}, which is no outcome")
+        for outcome in outcomes
+    ]

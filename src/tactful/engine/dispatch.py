@@ -4,8 +4,9 @@ For every delivery that may go an attempt is written before anything touches the
 delivery is due again when its lease ends. So limits hold whatever crashes, and a crashed worker's
 deliveries simply become due. Everything else moves to its next slot or to its end.
 
-A delivery that is due while it is being sent was left by a worker that vanished: its attempt keeps
-counting, since nobody knows how far it came.
+A delivery that is due while it is being sent was left by a worker that vanished. If its hand-over
+had not begun, nothing can have arrived: the attempt stops counting, and it is decided like any
+other. If it had, the attempt keeps counting, since nobody knows how far it came.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from tactful.core.checks import Checks
 from tactful.core.decide import Subject, decide
 from tactful.core.model import (
+    MINUTE,
     NEVER,
     Collapse,
     Defer,
@@ -35,7 +37,18 @@ from tactful.engine.context import Context
 from tactful.engine.line import Lines
 from tactful.engine.people import suppressed_by_address, unwanted
 from tactful.engine.zones import zone_of
-from tactful.ports import Attempt, Delivery, Lease, Notification, Result, Suppression, Tx
+from tactful.ports import (
+    Attempt,
+    Delivery,
+    Lease,
+    Notification,
+    Result,
+    Suppression,
+    Tx,
+    Verdict,
+)
+
+STRANDED_MS = MINUTE
 
 
 @dataclass(slots=True)
@@ -51,6 +64,11 @@ class Job:
     person: Recipient
     number: int
     at: Millis
+
+    @property
+    def crashes(self) -> int:
+        """The most attempts without an answer that any delivery in it has had."""
+        return max(delivery.crashes for delivery in (self.delivery, *self.members))
 
 
 @dataclass(slots=True)
@@ -77,12 +95,37 @@ class Dispatch:
             ours = [row.id for row in rows if row.id in in_flight]
             if ours:
                 tx.renew(ours, now + self._context.settings.lease_ms)
-                rows = [row for row in rows if row.id not in in_flight]
-            round_ = _Round(self._context, tx, now)
-            jobs = round_.run(rows)
-        if jobs:
-            self._context.timekeeper.attempted(now)
-        return Claim(jobs, len(rows) + len(ours))
+            others = [row for row in rows if row.id not in in_flight]
+            _give_back(tx, others, now)
+            jobs = _Round(self._context, tx, now).run(others)
+        return Claim(jobs, len(rows))
+
+
+def _give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> None:
+    """What vanished before its hand-over began is queued as if it had not been claimed."""
+    idle = [row for row in rows if row.state is State.SENDING and not row.begun]
+    if not idle:
+        return
+    results, verdicts = [], []
+    for row in idle:
+        results.append(
+            Result(
+                row.id,
+                row.attempts,
+                State.QUEUED,
+                now,
+                now,
+                row.not_before,
+                group=row.group,
+                tries=row.tries,
+                crashes=row.crashes,
+            )
+        )
+        verdicts.append(
+            Verdict(row.id, row.attempts, row.recipient, row.due_at, "idle", "not begun", False)
+        )
+        row.state = State.QUEUED
+    tx.settle(results, verdicts)
 
 
 class _Round:
@@ -100,6 +143,7 @@ class _Round:
         self._results: list[Result] = []
         self._events: list[Event] = []
         self._freed: set[str] = set()
+        self._handled: set[str] = set()
         self._people: dict[str, Recipient] = {}
         self._history: dict[str, list[Entry]] = {}
         self._suppressions: dict[str, list[Suppression]] = {}
@@ -163,10 +207,16 @@ class _Round:
                 unit = digests[key] = []
                 units.append(unit)
             unit.append(row)
+        for unit in units:
+            # Whoever carried the digest before carries it again: a second copy has the same id.
+            unit.sort(key=lambda row: row.crashes, reverse=True)
         return units
 
     def _survives(self, row: Delivery) -> bool:
         """Ends a row that needs no rule to be ended; gives whether it is still to be decided."""
+        if row.channel not in self._context.channels:
+            self._strand(row)
+            return False
         if row.state is State.SENDING:
             row.crashes += 1
             if self._book.type(row.type).on_ambiguous == "hold":
@@ -191,6 +241,32 @@ class _Round:
         if unwished is not None:
             self._end(row, State.SUPPRESSED, "suppressed", reason=unwished)
         return unwished is None
+
+    def _strand(self, row: Delivery) -> None:
+        """This process has no such channel: another one may, or it will after the next start."""
+        reason = f"channel {row.channel} is not configured here"
+        attempt = row.attempts if row.state is State.SENDING else None
+        due_at = min(self._now + STRANDED_MS, row.expires_at)
+        if self._now >= row.expires_at:
+            self._end(row, State.EXPIRED, "expired", rule=row.rule, reason=reason)
+            return
+        self._results.append(
+            Result(
+                row.id,
+                attempt,
+                State.DEFERRED,
+                self._now,
+                due_at,
+                row.not_before,
+                row.rule,
+                reason,
+                group=row.group,
+                tries=row.tries,
+                crashes=row.crashes,
+            )
+        )
+        if row.reason != reason:
+            self._events.append(Event("stranded", row.id, self._now, data={"reason": reason}))
 
     def _person(self, recipient: str) -> Recipient:
         return self._people.get(recipient) or Recipient(recipient)
@@ -241,14 +317,16 @@ class _Round:
         return self._lines
 
     def _planned(self, head: Delivery, kind: Kind, unit: Sequence[Delivery]) -> list[Entry]:
-        """Slots ahead: those planned for later, and those of older ones that are due as well."""
+        """Slots ahead: those planned for later and, for whoever is new, those promised for now."""
         lines = self._known_lines()
         lines.leave(head.recipient, [row.id for row in unit])
-        return [
-            entry
-            for entry in lines.planned(head.recipient, kind, self._now)
-            if entry.at > self._now
-        ]
+        return lines.planned(
+            head.recipient,
+            kind,
+            self._now,
+            skip=self._handled,
+            overdue="none" if head.decided else "promised",
+        )
 
     def _pass_gates(self, unit: list[Delivery], checks: Checks) -> bool:
         """Whether provider and domain take one more now; moves the unit to its turn if not."""
@@ -262,7 +340,7 @@ class _Round:
                 ahead = self._behind.get(key, 0)
                 self._behind[key] = ahead + 1
                 turn = slot_behind(gate.cell, tat, ahead, self._now)
-                self._wait(unit, turn, gate.rule.name, head.group, held=False)
+                self._wait(unit, turn, gate.rule.name, head.group)
                 return False
             passed[key] = new
         self._cells |= passed
@@ -272,6 +350,7 @@ class _Round:
 
     def _send(self, unit: list[Delivery]) -> None:
         head, *members = unit
+        self._handled.update(row.id for row in unit)
         number = head.attempts + 1
         attempt = Attempt(head.id, number, head.recipient, self._now, head.kind)
         until = self._now + self._settings.lease_ms
@@ -283,9 +362,7 @@ class _Round:
         if self._lines is not None:
             self._lines.leave(head.recipient, [row.id for row in unit])
 
-    def _wait(
-        self, unit: Sequence[Delivery], until: Millis, rule: str, group: str, *, held: bool = True
-    ) -> None:
+    def _wait(self, unit: Sequence[Delivery], until: Millis, rule: str, group: str) -> None:
         head = unit[0]
         if group.startswith("digest:") and head.group != group:
             waiting = self._known_lines().in_group(head.recipient, head.channel, group)
@@ -303,7 +380,7 @@ class _Round:
                     row.not_before,
                     rule,
                     None,
-                    held,
+                    True,
                     group,
                     row.tries,
                     row.crashes,
@@ -311,7 +388,7 @@ class _Round:
             )
             facts = {"rule": rule, "deliver_at": due_at}
             self._events.append(Event("deferred", row.id, self._now, data=facts))
-            row.due_at, row.group, row.state, row.held = due_at, group, State.DEFERRED, held
+            row.due_at, row.group, row.state, row.held = due_at, group, State.DEFERRED, True
             if self._lines is not None:
                 self._lines.enter(row)
 
@@ -357,5 +434,5 @@ class _Round:
         data = {"rule": rule, "reason": reason, **(facts or {})}
         data = {name: value for name, value in data.items() if value is not None}
         self._events.append(Event(event, row.id, self._now, data=data))
-        if row.held:
-            self._freed.add(row.recipient)
+        self._handled.add(row.id)
+        self._freed.add(row.recipient)

@@ -38,7 +38,7 @@ class Fanout:
         events: list[Event] = []
         for _, person in people:
             for way in broadcast.channels:
-                address = address_for(person, self._context.channels[way])
+                address = address_for(person, way, self._context.channels.get(way))
                 delivery = Delivery(
                     self._context.ids.new(now),
                     broadcast.id,

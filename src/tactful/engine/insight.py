@@ -113,7 +113,10 @@ def _ratio(part: int, whole: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """One message that a recipient has received; `str(item)` is its text."""
+    """One message that a recipient has received; `str(item)` is its text.
+
+    `carrier` is the delivery that brought it: itself, or the head of its digest.
+    """
 
     id: str
     notification_id: str
@@ -123,6 +126,7 @@ class InboxItem:
     text: str
     at: Millis
     read: bool
+    carrier: str
 
     def __str__(self) -> str:
         return self.text or self.subject
@@ -156,9 +160,8 @@ class Inbox(Sequence[InboxItem]):
 
     def mark_read(self, item_id: str) -> bool:
         """Mark one read; True the first time, False ever after and for what is not in here."""
-        if all(item.id != item_id for item in self._items):
-            return False
-        return self._feedback.record("opened", item_id)
+        carriers = [item.carrier for item in self._items if item.id == item_id]
+        return bool(carriers) and self._feedback.record("opened", carriers[0])
 
 
 class Insight:
@@ -244,46 +247,39 @@ class Insight:
             ):
                 deliveries += page
                 after = page[-1].id
+            heads = {d.digest_id: reader.delivery(d.digest_id) for d in deliveries if d.digest_id}
 
         def who(*states: State) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(d.recipient for d in deliveries if d.state in states))
+            return _each(*(d.recipient for d in deliveries if d.state in states))
 
         unfinished = (State.QUEUED, State.DEFERRED, State.SENDING)
         digested = [d for d in deliveries if d.state is State.DIGESTED]
-        sent = (*who(*WENT_OUT), *(d.recipient for d in digested))
+        carried = [(d.recipient, heads.get(d.digest_id or "")) for d in digested]
+        arrived = [who for who, head in carried if head and head.state is State.DELIVERED]
+        opened = [who for who, head in carried if head and head.opened_at is not None]
         return Stats(
             notification_id,
-            tuple(dict.fromkeys(sent)),
-            tuple(dict.fromkeys((*who(State.DELIVERED), *self._digested_arrived(digested)))),
+            _each(*who(*WENT_OUT), *(recipient for recipient, _ in carried)),
+            _each(*who(State.DELIVERED), *arrived),
             who(State.LOST, State.BOUNCED),
-            tuple(dict.fromkeys(d.recipient for d in deliveries if d.opened_at is not None)),
+            _each(*(d.recipient for d in deliveries if d.opened_at is not None), *opened),
             who(*unfinished),
             who(*(set(State) - set(WENT_OUT) - set(unfinished) - {State.DIGESTED})),
         )
 
-    def _digested_arrived(self, digested: Sequence[Delivery]) -> list[str]:
-        """Recipients whose digest, which carried this notification, has arrived."""
-        if not digested:
-            return []
-        with self._context.store.reading() as reader:
-            heads = {d.digest_id: reader.delivery(d.digest_id or "") for d in digested}
-        return [
-            d.recipient
-            for d in digested
-            if (head := heads[d.digest_id]) is not None and head.state is State.DELIVERED
-        ]
+    def inbox(self, recipient: str, *, channel: str | None = None) -> Inbox:
+        """What a recipient (by normal id) has received over one channel or all, oldest first.
 
-    def inbox(self, recipient: str, *, channel: str | None = None, limit: int = 1000) -> Inbox:
-        """What a recipient (by normal id) has received over one channel or all, oldest first."""
+        What came inside a digest is there too; reading it reads the digest.
+        """
         with self._context.store.reading() as reader:
             book = self._context.rulebook.current(reader)
             person = reader.recipient(recipient)
-            found = reader.deliveries(recipient=recipient, state=State.DELIVERED, limit=limit)
-            found = [d for d in found if channel in (None, d.channel)]
-            notifications = reader.notifications(list({d.notification_id for d in found}))
+            found = _received(reader, recipient, channel)
+            notifications = reader.notifications(list({d.notification_id for d, _ in found}))
         locale = person.locale if person is not None else "en"
         items = []
-        for delivery in found:
+        for delivery, carrier in found:
             content = notifications[delivery.notification_id].content
             parts = self._composer.render(content, book, locale, delivery.channel)
             items.append(
@@ -294,11 +290,37 @@ class Insight:
                     delivery.channel,
                     parts.subject,
                     parts.text,
-                    delivery.updated_at,
-                    delivery.opened_at is not None,
+                    carrier.updated_at,
+                    carrier.opened_at is not None,
+                    carrier.id,
                 )
             )
         return Inbox(items, self._feedback)
+
+
+def _each(*recipients: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(recipients))
+
+
+def _received(
+    reader: Reader, recipient: str, channel: str | None
+) -> list[tuple[Delivery, Delivery]]:
+    """What has arrived at a recipient, each with the delivery that carried it."""
+    delivered: dict[str, Delivery] = {}
+    digested: list[Delivery] = []
+    after = ""
+    while page := reader.deliveries(recipient=recipient, after=after):
+        after = page[-1].id
+        for delivery in page:
+            if channel not in (None, delivery.channel):
+                continue
+            if delivery.state is State.DELIVERED:
+                delivered[delivery.id] = delivery
+            elif delivery.state is State.DIGESTED:
+                digested.append(delivery)
+    found = [(delivery, delivery) for delivery in delivered.values()]
+    found += [(d, delivered[d.digest_id]) for d in digested if d.digest_id in delivered]
+    return sorted(found, key=lambda pair: (pair[1].updated_at, pair[0].id))
 
 
 def _decision(delivery: Delivery, events: Sequence[Event]) -> str:
@@ -325,7 +347,7 @@ def _text(
     if delivery.state in WAITING:
         cause = f"waits because of rule {delivery.rule} ({limit})" if delivery.rule else "waits"
         if fills and delivery.rule:
-            cause += f", whose window is filled by {fills}"
+            cause += f", with {fills} attempts and planned slots in its way"
         if delivery.reason:
             cause += f" after: {delivery.reason}"
         if deliver_at is None:

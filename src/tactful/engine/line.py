@@ -8,6 +8,8 @@ digest hold one slot together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Literal
 
 from tactful.core.checks import Checks
 from tactful.core.model import NEVER, Entry, Kind, Millis
@@ -26,9 +28,15 @@ class Lines:
         return self._totals.get(recipient, 0)
 
     def planned(
-        self, recipient: str, kind: Kind, now: Millis, skip: frozenset[str] = frozenset()
+        self,
+        recipient: str,
+        kind: Kind,
+        now: Millis,
+        *,
+        skip: AbstractSet[str] = frozenset(),
+        overdue: Literal["all", "promised", "none"] = "all",
     ) -> list[Entry]:
-        """The slots that a delivery of this kind must respect; overdue ones count as now."""
+        """The slots that a delivery of this kind must respect; `overdue` ones count as now."""
         waiting = self._waiting.get(recipient)
         if not waiting:
             return []
@@ -38,6 +46,10 @@ class Lines:
             if other.id in skip or other.due_at >= NEVER:
                 continue
             if other.priority < kind.priority and not other.promised:
+                continue
+            if other.due_at <= now and not (
+                overdue == "all" or (overdue == "promised" and other.promised)
+            ):
                 continue
             if other.group.startswith("digest:"):
                 key = (other.group, other.channel)

@@ -70,7 +70,7 @@ class Listeners:
     def remove(self, listener: Listener) -> None:
         """Tell it no more; harmless if it was not told before."""
         with self._lock:
-            self._seats = [seat for seat in self._seats if seat.listener is not listener]
+            self._seats = [seat for seat in self._seats if seat.listener != listener]
 
     def pump(self, limit: int = 1000) -> int:
         """Tell each listener what is new, up to `limit` events; gives how many were dealt with."""
@@ -90,7 +90,9 @@ class Listeners:
 
     def _tell(self, seat: _Seat, limit: int) -> int:
         now = self._context.timekeeper.glance()
-        if seat.failures and now < seat.not_before:
+        patience = self._context.settings.retry.cap_ms
+        # Further off than any pause: the clock was wrong when that was worked out.
+        if seat.failures and now < seat.not_before <= now + patience:
             return 0
         with self._context.store.reading() as reader:
             events = reader.events(after=seat.after, limit=limit)

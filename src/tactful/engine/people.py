@@ -69,14 +69,17 @@ def find(reader: Reader, wanted: Sequence[str]) -> dict[str, Recipient]:
     return found
 
 
-def address_for(person: Recipient, channel: Channel) -> str | None:
-    """Where the channel reaches the person; None if it cannot."""
-    kind = channel.address_kind
+def address_for(person: Recipient, way: str, channel: Channel | None) -> str | None:
+    """Where a channel reaches the person; None if it cannot.
+
+    One that this process does not have is taken for one that needs no special address.
+    """
+    kind = channel.address_kind if channel is not None else None
     if kind == "email":
         return person.email
     if kind is not None:
         return person.addresses.get(kind)
-    return person.addresses.get(channel.name) or person.email or person.id
+    return person.addresses.get(way) or person.email or person.id
 
 
 def unwanted(

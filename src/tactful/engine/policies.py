@@ -54,7 +54,8 @@ class Policies(Generic[P]):
 
     def get(self, name: str) -> P | None:
         """What is in force under this name."""
-        return next((value for key, value in self._in_force() if key == name), None)
+        wanted = name_key(name, "name")
+        return next((value for key, value in self._in_force() if key == wanted), None)
 
     def list(self) -> Sequence[P]:
         """All that is in force, by name."""
@@ -62,8 +63,9 @@ class Policies(Generic[P]):
 
     def history(self, name: str | None = None) -> Sequence[Policy]:
         """All versions, oldest first."""
+        wanted = None if name is None else name_key(name, "name")
         with self._context.store.reading() as reader:
-            return reader.policy_history(self._kind, name)
+            return reader.policy_history(self._kind, wanted)
 
     def revert(self, version: int, *, author: str = "") -> int:
         """Put everything of this kind back as it was at a version; gives the new version.

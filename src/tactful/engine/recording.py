@@ -42,7 +42,8 @@ class Recording:
                 settled = settle(tried, outcome, self._context.settings.retry, now, jitter(head))
                 results.append(_result(head, job.number, settled, now))
                 verdicts.append(_verdict(head, job.number, job.at, outcome, settled))
-                events.append(Event(settled.event, head.id, now, data=_facts(job.number, settled)))
+                facts = _facts(job.number, job.crashes, settled)
+                events.append(Event(settled.event, head.id, now, data=facts))
                 for member in job.members:
                     results.append(_member_result(member, head, settled, now))
                     events.append(_member_event(member, head, settled, now))
@@ -117,8 +118,10 @@ def _verdict(
     return Verdict(head.id, number, head.recipient, at, name, settled.reason, settled.counts)
 
 
-def _facts(number: int, settled: Settlement) -> dict[str, object]:
+def _facts(number: int, crashes: int, settled: Settlement) -> dict[str, object]:
     facts: dict[str, object] = {} if number == 1 else {"attempt": number}
+    if crashes:
+        facts["maybe_duplicate"] = True
     if settled.reason is not None:
         facts["reason"] = settled.reason
     if settled.due_at is not None:

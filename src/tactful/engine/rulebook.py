@@ -14,7 +14,7 @@ from typing import Any
 from tactful.core.checks import Checks, compile_checks
 from tactful.core.model import Kind, NotificationType
 from tactful.core.rules import Rule, rule_from
-from tactful.ports import Reader
+from tactful.ports import Reader, Tx
 from tactful.templates.library import Template
 
 RULE = "rule"
@@ -77,21 +77,28 @@ class Rulebook:
 
     def current(self, reader: Reader) -> Book:
         """The book in force in this transaction."""
-        epoch = reader.epoch()
-        if epoch != self._book.epoch:
-            self._book = Book(
-                epoch,
-                [rule_from(policy.body or {}) for policy in reader.policies(RULE)],
-                {p.name: type_from(p.body or {}) for p in reader.policies(TYPE)},
-                [Template(**(policy.body or {})) for policy in reader.policies(TEMPLATE)],
-            )
-        return self._book
+        book, epoch = self._book, reader.epoch()
+        if epoch == book.epoch:
+            return book
+        found = Book(
+            epoch,
+            [rule_from(policy.body or {}) for policy in reader.policies(RULE)],
+            {p.name: type_from(p.body or {}) for p in reader.policies(TYPE)},
+            [Template(**(policy.body or {})) for policy in reader.policies(TEMPLATE)],
+        )
+        if epoch > self._book.epoch:  # an older snapshot must not bring its book back
+            self._book = found
+        return found
 
-    def first_seen(self, name: str) -> bool:
-        """Whether this unknown type is met for the first time in this process."""
+    def first_seen(self, tx: Tx, name: str) -> bool:
+        """Whether this unknown type is met for the first time in this store; notes that it was."""
         if name in self._strangers or len(self._strangers) >= STRANGERS_MAX:
             return False
-        self._strangers.add(name)
+        key = f"unknown type {name}"
+        if tx.note(key) is not None:
+            self._strangers.add(name)
+            return False
+        tx.set_note(key, "seen")
         return True
 
 

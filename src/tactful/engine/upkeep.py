@@ -5,6 +5,7 @@ from __future__ import annotations
 from tactful.core.errors import NotFound, RequestError
 from tactful.core.lifecycle import WAITING, can_move
 from tactful.core.model import DAY, Event, State
+from tactful.core.rules import Limit
 from tactful.engine.context import Context
 from tactful.ports import Delivery, Result, Tx
 
@@ -29,8 +30,11 @@ class Upkeep:
             raise RequestError("keep", keep_ms, "must be a duration of at least 0")
         with self._context.store.transaction(durable=False) as tx:
             now = self._context.timekeeper.now(tx)
+            rules = self._context.rulebook.current(tx).rules.values()
+            reach = max((r.limit.reach_ms for r in rules if isinstance(r.limit, Limit)), default=0)
             # A day more than the longest window, so that a clock put right never meets a gap.
-            return tx.prune(now - keep, now - settings.history_ms - DAY, limit)
+            history_before = now - max(reach, settings.history_ms) - DAY
+            return tx.prune(now - keep, history_before, limit)
 
     def cancel(self, wanted: str) -> int:
         """Call off a delivery, or all of a notification that still wait; gives how many.
@@ -71,7 +75,7 @@ class Upkeep:
     def retry(self, delivery_id: str) -> bool:
         """Put a failed or unknown delivery back into the queue; False if it is neither.
 
-        Its tries and crashes start anew, its history in the limits stays. Raises NotFound.
+        Its tries start anew; its crashes and its history in the limits stay. Raises NotFound.
         """
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
@@ -80,7 +84,8 @@ class Upkeep:
                 raise NotFound("delivery_id", delivery_id, "names no delivery")
             if delivery.state in WAITING or not can_move(delivery.state, State.QUEUED):
                 return False
-            tx.settle([Result(delivery_id, None, State.QUEUED, now, due_at=now)], [])
+            crashes = delivery.crashes
+            tx.settle([Result(delivery_id, None, State.QUEUED, now, now, crashes=crashes)], [])
             tx.add_events([Event("redriven", delivery_id, now)])
         self._context.changed()
         return True

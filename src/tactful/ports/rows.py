@@ -22,7 +22,9 @@ class Delivery:
     `promised` says that a receipt told the caller it goes now; `decided` that rules have been
     asked; `held` that a rule, not its schedule, makes it wait. `group` names the digest or
     collapse group it waits in.
-    `tries` counts real failures, `crashes` attempts without an answer, `attempts` all hand-overs.
+    `begun` says that the hand-over of the latest attempt has begun: until then nothing can have
+    been delivered. `tries` counts real failures, `crashes` attempts without an answer, `attempts`
+    all hand-overs.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Delivery:
     clicked_at: Millis | None = None
     digest_id: str | None = None
     ref: str | None = None
+    begun: bool = False
 
     @property
     def kind(self) -> Kind:

@@ -201,8 +201,15 @@ class QueueWriter(Protocol):
         """Longer leases for what is still being sent."""
         ...
 
-    def release(self, now: Millis) -> int:
-        """Ends all leases: nobody is left who could be sending. Gives how many."""
+    def begin(self, delivery_ids: Sequence[str]) -> None:
+        """What is being sent is now handed to its channel; see `Delivery.begun`."""
+        ...
+
+    def release(self, now: Millis, *, doubt: bool = False) -> int:
+        """Ends all leases: nobody is left who could be sending. Gives how many.
+
+        With `doubt` what was begun may not have been written down: all count as begun.
+        """
         ...
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
@@ -219,7 +226,8 @@ class QueueWriter(Protocol):
     def turn_back(self, to: Millis) -> int:
         """The clock was ahead of `to`: what it stamped later than that is restamped `to`.
 
-        That are attempts, leases and retries; gives how many attempts.
+        That are attempts, leases, retries, throughput, and what was due at once; gives how many
+        attempts.
         """
         ...
 
@@ -256,7 +264,11 @@ class DirectoryWriter(Protocol):
     """Changes to people, policies and idempotency keys."""
 
     def put_recipients(self, rows: Sequence[Recipient]) -> int:
-        """Register or change people; gives how many were new. Addresses move to their new owner."""
+        """Register or change people; gives how many were new.
+
+        Addresses move to their new owner, and so does what was sent to an address of nobody: it
+        counts for the person from then on.
+        """
         ...
 
     def remove_recipient(self, key: str) -> bool:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tactful.core.errors import Unavailable
-from tactful.core.model import Millis, Retry
+from tactful.core.model import Millis, Retry, Unknown
 from tactful.engine.compose import Composer
 from tactful.engine.context import Context
 from tactful.engine.delivering import Sent, batches, deliver
@@ -32,9 +32,11 @@ from tactful.engine.listeners import Listeners
 from tactful.engine.recording import Recording
 from tactful.engine.rulebook import Book
 from tactful.ports import Channel
+from tactful.runtime.boot import boot_id
 
 log = logging.getLogger("tactful.worker")
 
+BOOT_NOTE = "boot"
 RECORD_MS = 20
 IDLE_MS = 1_000
 TELL_MS = 50
@@ -64,6 +66,10 @@ class Worker:
         self._unrecorded: list[Sent] = []
         self._in_flight: dict[str, Job] = {}
         self._portions: dict[Future[None], Sequence[Job]] = {}
+        self._careful: list[Sequence[Job]] = []
+        self._suspect: Future[None] | None = None
+        self._claiming = threading.Lock()
+        self._renewed_at: Millis = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -85,7 +91,8 @@ class Worker:
             for name, jobs in _by_channel(claim.jobs).items():
                 channel = self._context.channels[name]
                 for portion in batches(jobs, channel):
-                    done += self._recording.record(deliver(portion, channel, self._composer, book))
+                    sent = deliver(portion, channel, self._composer, book, self._context.store)
+                    done += self._recording.record(sent)
             progress = progress or claim.seen > 0
         self._listeners.pump()
         return done
@@ -94,18 +101,26 @@ class Worker:
         """Before the first claim: what nobody can still be sending is due at once."""
         if self._joined:
             return
-        self._joined = True
         if self._context.store.join():
-            with self._context.store.transaction() as tx:
-                tx.release(self._context.timekeeper.now(tx))
+            self._release()
+        self._joined = True
+
+    def _release(self) -> None:
+        boot = boot_id()
+        with self._context.store.transaction() as tx:
+            # What had begun is not flushed to the disk: a power cut may have taken it.
+            doubt = boot is None or tx.note(BOOT_NOTE) != boot
+            tx.release(self._context.timekeeper.now(tx), doubt=doubt)
+            if doubt and boot is not None:
+                tx.set_note(BOOT_NOTE, boot)
 
     def idle(self) -> bool:
-        """Whether nothing is due, under way or still to be told."""
+        """Whether nothing is due or under way."""
         now = self._context.timekeeper.glance()
-        with self._context.store.reading() as reader:
+        with self._claiming, self._context.store.reading() as reader:
             due = reader.next_due()
             broadcasts = reader.unfinished_broadcasts()
-        return not (self._in_flight or broadcasts or (due is not None and due <= now))
+            return not (self._in_flight or broadcasts or (due is not None and due <= now))
 
     def start(self) -> None:
         """Begin to work in the background; harmless when repeated."""
@@ -155,6 +170,11 @@ class Worker:
                 log.warning("store unavailable: %s", error)
                 self._stopping.wait(IDLE_MS / 1000)
                 continue
+            except Exception:
+                # A bug; but who has stopped sending is no help in finding it.
+                log.exception("the worker goes on after an error")
+                self._stopping.wait(IDLE_MS / 1000)
+                continue
             if pause_s:
                 self._wake.wait(pause_s)
             self._wake.clear()
@@ -163,25 +183,59 @@ class Worker:
     def _claim(self) -> bool:
         """One round of upkeep, fan-out and claim; whether there may be more at once."""
         self._upkeep()
+        self._renew()
         room = IN_FLIGHT_MAX - len(self._in_flight)
         if room <= 0:
             return False
         reached = self._fanout.step()
         limit = min(room, self._context.settings.batch)
-        claim = self._dispatch.claim(frozenset(self._in_flight), limit)
-        book = self._book()
-        for name, jobs in _by_channel(claim.jobs).items():
-            channel = self._context.channels[name]
-            for job in jobs:
+        with self._claiming:
+            claim = self._dispatch.claim(frozenset(self._in_flight), limit)
+            for job in claim.jobs:
                 self._in_flight[job.delivery.id] = job
-            for portion in batches(jobs, channel):
-                future = self._lanes[name].submit(self._deliver, portion, channel, book)
-                self._portions[future] = portion
-                future.add_done_callback(self._portions.pop)
+        for name, jobs in _by_channel(claim.jobs).items():
+            for portion in batches(jobs, self._context.channels[name]):
+                if portion[0].crashes:
+                    self._careful.append(portion)
+                else:
+                    self._submit(portion)
+        self._submit_careful()
         return reached > 0 or claim.seen > 0
 
+    def _submit(self, portion: Sequence[Job]) -> Future[None]:
+        name = portion[0].delivery.channel
+        channel = self._context.channels[name]
+        future = self._lanes[name].submit(self._deliver, portion, channel, self._book())
+        self._portions[future] = portion
+        future.add_done_callback(self._portions.pop)
+        return future
+
+    def _submit_careful(self) -> None:
+        """One at a time, the least suspect first: whatever took a worker down takes only itself."""
+        if self._careful and (self._suspect is None or self._suspect.done()):
+            self._careful.sort(key=lambda portion: portion[0].crashes, reverse=True)
+            self._suspect = self._submit(self._careful.pop())
+
+    def _renew(self) -> None:
+        """Keep the leases of what is under way well ahead of their end."""
+        now = self._context.timekeeper.glance()
+        lease_ms = self._context.settings.lease_ms
+        if self._in_flight and not 0 <= now - self._renewed_at < lease_ms // 3:
+            with self._context.store.transaction() as tx:
+                ids = [
+                    d.id for job in self._in_flight.values() for d in (job.delivery, *job.members)
+                ]
+                tx.renew(ids, self._context.timekeeper.now(tx) + lease_ms)
+            self._renewed_at = now
+
     def _deliver(self, jobs: Sequence[Job], channel: Channel, book: Book) -> None:
-        self._outcomes.put(deliver(jobs, channel, self._composer, book))
+        try:
+            done = deliver(jobs, channel, self._composer, book, self._context.store)
+        except BaseException as error:
+            # Whatever it was, these jobs must come back, or they would be under way for ever.
+            log.exception("lane of %s", channel.name)
+            done = [Sent(job, Unknown(f"lane raised {type(error).__name__}")) for job in jobs]
+        self._outcomes.put(done)
         self._wake.set()
 
     def _record(self) -> bool:
@@ -200,13 +254,15 @@ class Worker:
         for sent in self._unrecorded:
             self._in_flight.pop(sent.job.delivery.id, None)
         self._unrecorded.clear()
+        self._submit_careful()
         return True
 
     def _finish(self) -> None:
         """Give back what no lane has begun, and record what is still under way."""
-        for future, portion in list(self._portions.items()):
-            if future.cancel():
-                self._outcomes.put([Sent(job, NOT_BEGUN) for job in portion])
+        idle = [portion for future, portion in list(self._portions.items()) if future.cancel()]
+        for portion in (*idle, *self._careful):
+            self._outcomes.put([Sent(job, NOT_BEGUN) for job in portion])
+        self._careful.clear()
         deadline = time.monotonic() + STOP_PATIENCE_S
         while self._in_flight and time.monotonic() < deadline:
             try:

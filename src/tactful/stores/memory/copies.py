@@ -31,6 +31,7 @@ CHANGING: Final = (
     "clicked_at",
     "digest_id",
     "ref",
+    "begun",
 )
 """The fields of a delivery that change after it was added."""
 
@@ -67,6 +68,7 @@ def delivery_copy(row: Delivery) -> Delivery:
         row.clicked_at,
         row.digest_id,
         row.ref,
+        row.begun,
     )
 
 

@@ -157,4 +157,5 @@ def finish(row: Delivery) -> None:
     row.promised = False
     row.decided = True
     row.held = False
+    row.begun = False
     row.group = ""

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from tactful.core.model import Recipient
-from tactful.core.names import recipient_key
+from tactful.core.names import address_keys, recipient_key
 from tactful.ports import Suppression
 from tactful.stores.memory.copies import recipient_copy
 from tactful.stores.memory.tables import Tables, add_sorted, drop_sorted
@@ -64,8 +64,7 @@ class Directory(Tables):
                 add_sorted(self.numbers, "", number)
             self.journal.put(self.people, row.id, (number, recipient_copy(row)))
             self._leave_addresses(row.id)
-            given = [*row.addresses.values(), *([row.email] if row.email else [])]
-            addresses = tuple(dict.fromkeys(recipient_key(address) for address in given))
+            addresses = tuple(address_keys(row))
             if addresses:
                 self.journal.put(self.addresses_of, row.id, addresses)
             for address in addresses:

@@ -94,9 +94,14 @@ class Moves(Ledger):
         """See `Tx.turn_back`."""
         saved = self._journal_rows()
         for row in self.rows.values():
-            # Who was attempted waits for a lease or a retry, both counted from a wrong now.
-            if row.attempts and row.state not in FINISHED:
-                self._look_at(saved, row, min(row.due_at, to), min(row.not_before, to))
+            if row.due_at <= to or row.state in FINISHED:
+                continue
+            if row.attempts:  # waits for a lease or a retry, both counted from a wrong now
+                self._look_at(saved, row, to, min(row.not_before, to))
+            elif row.promised or not row.decided:  # was to go at once
+                self._look_at(saved, row, max(row.not_before, to), row.not_before)
+        for key, tat in self.arrival_times.items():
+            self.journal.put(self.arrival_times, key, min(tat, to * 1000))
         return self._turn_back_attempts(to)
 
     def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
@@ -107,12 +112,22 @@ class Moves(Ledger):
             if row is not None and row.state is SENDING:
                 self._look_at(saved, row, until, row.not_before)
 
-    def release(self, now: Millis) -> int:
+    def begin(self, delivery_ids: Sequence[str]) -> None:
+        """See `Tx.begin`."""
+        saved = self._journal_rows()
+        for delivery_id in delivery_ids:
+            row = self.rows.get(delivery_id)
+            if row is not None and row.state is SENDING:
+                saved.append((row, changing(row)))
+                row.begun = True
+
+    def release(self, now: Millis, *, doubt: bool = False) -> int:
         """See `Tx.release`."""
         sending = [row for row in self.rows.values() if row.state is SENDING]
         saved = self._journal_rows()
         for row in sending:
             self._look_at(saved, row, min(row.due_at, now), row.not_before)
+            row.begun = row.begun or doubt
         return len(sending)
 
     def _look_at(self, saved: _Saved, row: Delivery, due_at: Millis, not_before: Millis) -> None:
@@ -141,6 +156,7 @@ class Moves(Ledger):
         row.due_at = until
         row.promised = False
         row.decided = True
+        row.begun = False
         self.queue.push(row)
 
     def _apply(self, saved: _Saved, row: Delivery, result: Result) -> None:
@@ -185,6 +201,7 @@ class Moves(Ledger):
         row.decided = True
         row.held = held
         row.group = group
+        row.begun = False
         self._place(row)
 
 

@@ -9,14 +9,14 @@ from threading import RLock
 from tactful.core.errors import Unavailable
 from tactful.ports import Reader, Tx
 from tactful.stores.memory.deliveries import Deliveries
-from tactful.stores.memory.directory import Directory
 from tactful.stores.memory.facts import Facts
 from tactful.stores.memory.moves import Moves
 from tactful.stores.memory.settings import Settings
+from tactful.stores.memory.takeover import TakeOver
 from tactful.stores.memory.upkeep import Upkeep
 
 
-class _Everything(Deliveries, Moves, Facts, Directory, Settings, Upkeep):
+class _Everything(Deliveries, Moves, Facts, TakeOver, Settings, Upkeep):
     """All verbs over the same tables."""
 
 

@@ -31,11 +31,11 @@ from tactful.stores.sqlite.rows import (
 
 # How many columns the queries have that give many rows.
 _COLUMNS = {
-    "due": 27,
-    "lines": 27,
-    "line_end": 27,
+    "due": 28,
+    "lines": 28,
+    "line_end": 28,
     "line_lengths": 2,
-    "deliveries_of_notification": 27,
+    "deliveries_of_notification": 28,
     "history": 6,
     "notifications": 13,
     "where_they_are": 4,

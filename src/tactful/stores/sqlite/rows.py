@@ -22,7 +22,7 @@ def delivery_from(row: apsw.SQLiteValues) -> Delivery:
     values: tuple[Any, ...] = row
     (id_, notification, recipient, channel, address, type_, category, priority) = values[:8]
     (created, state, due, not_before, expires, promised, decided, held, group) = values[8:17]
-    return Delivery(
+    delivery = Delivery(
         id_,
         notification,
         recipient,
@@ -40,8 +40,10 @@ def delivery_from(row: apsw.SQLiteValues) -> Delivery:
         decided == 1,
         held == 1,
         group,
-        *values[17:],
+        *values[17:27],
     )
+    delivery.begun = values[27] == 1
+    return delivery
 
 
 def delivery_row(d: Delivery, waits: bool) -> tuple[Any, ...]:

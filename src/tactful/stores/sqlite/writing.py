@@ -7,7 +7,7 @@ from typing import Any
 
 from tactful.core.lifecycle import INITIAL, WAITING, can_move
 from tactful.core.model import Event, Millis, Priority, Recipient, State
-from tactful.core.names import recipient_key
+from tactful.core.names import address_keys
 from tactful.ports import (
     Delivery,
     Lease,
@@ -110,8 +110,11 @@ class QueueWriting(Changes):
     def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
         self._many("renew", [(until, delivery_id) for delivery_id in delivery_ids])
 
-    def release(self, now: Millis) -> int:
-        return self._run("release", {"now": now})
+    def begin(self, delivery_ids: Sequence[str]) -> None:
+        self._many("begin", [(delivery_id,) for delivery_id in delivery_ids])
+
+    def release(self, now: Millis, *, doubt: bool = False) -> int:
+        return self._run("release", {"now": now, "doubt": int(doubt)})
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
         known = {
@@ -157,6 +160,7 @@ class QueueWriting(Changes):
     def turn_back(self, to: Millis) -> int:
         changed = self._run("turn_back_attempts", {"to": to})
         self._run("turn_back_queue", {"to": to})
+        self._run("turn_back_cells", {"to": to})
         latest = self.latest_attempt()
         if latest is not None:
             self.set_note(LATEST_ATTEMPT, str(min(latest, to)))
@@ -228,14 +232,12 @@ class DirectoryWriting(Changes):
             ],
         )
         self._many("leave_addresses", [(row.id,) for row in rows if row.id in before])
-        self._many(
-            "put_address",
-            [
-                (recipient_key(address), row.id)
-                for row in rows
-                for address in (*row.addresses.values(), *filter(None, (row.email,)))
-            ],
-        )
+        owned = [(key, row.id) for row in rows for key in address_keys(row)]
+        self._many("put_address", owned)
+        strangers = {key for key, _ in owned} - set(self.recipients_by_key([k for k, _ in owned]))
+        taken = list({key: owner for key, owner in owned if key in strangers}.items())
+        for table in ("attempts", "due", "deliveries"):
+            self._many(f"take_over_{table}", taken)
         return len({row.id for row in rows} - set(before))
 
     def remove_recipient(self, key: str) -> bool:

@@ -67,7 +67,8 @@ CREATE TABLE due (
     reason TEXT,
     attempts INTEGER NOT NULL,
     tries INTEGER NOT NULL,
-    crashes INTEGER NOT NULL
+    crashes INTEGER NOT NULL,
+    begun INTEGER NOT NULL DEFAULT 0 CHECK (begun IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX due_claim ON due (priority, due_at, delivery_id);
@@ -79,7 +80,7 @@ CREATE VIEW queue_rows AS
 SELECT q.delivery_id AS id, d.notification_id, q.recipient, d.channel, d.address, d.type,
     d.category, q.priority, d.created_at, q.state, q.due_at, q.not_before, d.expires_at,
     q.promised, q.decided, q.held, q.grp, q.rule, q.reason, q.attempts, q.tries, q.crashes,
-    d.updated_at, d.opened_at, d.clicked_at, d.digest_id, d.ref
+    d.updated_at, d.opened_at, d.clicked_at, d.digest_id, d.ref, q.begun
 FROM due q CROSS JOIN deliveries d ON d.id = q.delivery_id;
 
 -- Any delivery, as the engine sees it: the queue knows better while it is there.
@@ -90,7 +91,7 @@ SELECT d.id, d.notification_id, d.recipient, d.channel, d.address, d.type, d.cat
     coalesce(q.held, 0), coalesce(q.grp, ''), coalesce(q.rule, d.rule) AS rule,
     coalesce(q.reason, d.reason) AS reason, coalesce(q.attempts, d.attempts),
     coalesce(q.tries, d.tries), coalesce(q.crashes, d.crashes), d.updated_at, d.opened_at,
-    d.clicked_at, d.digest_id, d.ref
+    d.clicked_at, d.digest_id, d.ref, coalesce(q.begun, 0)
 FROM deliveries d LEFT JOIN due q ON q.delivery_id = d.id;
 
 -- The ledger, clustered by recipient: reading one person's history is one range scan.

@@ -28,6 +28,15 @@ INSERT INTO addresses (address, recipient) SELECT value ->> 0, value ->> 1
 FROM json_each(?) WHERE true
 ON CONFLICT (address) DO UPDATE SET recipient = excluded.recipient;
 
+-- name: take_over_attempts
+UPDATE attempts SET recipient = value ->> 1 FROM json_each(?) WHERE recipient = value ->> 0;
+
+-- name: take_over_due
+UPDATE due SET recipient = value ->> 1 FROM json_each(?) WHERE recipient = value ->> 0;
+
+-- name: take_over_deliveries
+UPDATE deliveries SET recipient = value ->> 1 FROM json_each(?) WHERE recipient = value ->> 0;
+
 -- name: leave_addresses
 DELETE FROM addresses WHERE recipient IN (SELECT value ->> 0 FROM json_each(?));
 

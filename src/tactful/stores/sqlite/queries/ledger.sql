@@ -39,3 +39,6 @@ SELECT key, tat FROM cells WHERE key IN (SELECT value FROM json_each(?));
 -- name: set_cell
 INSERT INTO cells (key, tat) SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
 ON CONFLICT (key) DO UPDATE SET tat = excluded.tat;
+
+-- name: turn_back_cells
+UPDATE cells SET tat = min(tat, :to * 1000);

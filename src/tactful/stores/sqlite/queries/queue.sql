@@ -75,12 +75,12 @@ SELECT min(due_at) FROM (
 
 -- name: lease
 UPDATE due SET state = 'sending', due_at = value ->> 0, attempts = value ->> 1,
-    crashes = value ->> 2, promised = 0, decided = 1
+    crashes = value ->> 2, promised = 0, decided = 1, begun = 0
 FROM json_each(?) WHERE delivery_id = value ->> 3;
 
 -- name: extend
 UPDATE due SET state = 'sending', due_at = value ->> 0, attempts = attempts + 1, promised = 0,
-    decided = 1
+    decided = 1, begun = 0
 FROM json_each(?) WHERE delivery_id = value ->> 1;
 
 -- name: where_they_are
@@ -100,7 +100,7 @@ DELETE FROM due WHERE delivery_id IN (SELECT value ->> 0 FROM json_each(?));
 -- name: wait_again
 UPDATE due SET state = value ->> 0, due_at = value ->> 1, not_before = value ->> 2,
     held = value ->> 3, grp = value ->> 4, rule = value ->> 5, reason = value ->> 6,
-    tries = value ->> 7, crashes = value ->> 8, promised = 0, decided = 1
+    tries = value ->> 7, crashes = value ->> 8, promised = 0, decided = 1, begun = 0
 FROM json_each(?) WHERE delivery_id = value ->> 9;
 
 -- name: reopen
@@ -122,12 +122,19 @@ UPDATE due SET due_at = max(:now, not_before)
 WHERE recipient = :recipient AND held = 1 AND state <> 'sending';
 
 -- name: turn_back_queue
--- Whoever has been attempted waits for a lease or a retry, and both were counted from a wrong now.
-UPDATE due SET due_at = min(due_at, :to), not_before = min(not_before, :to) WHERE attempts > 0;
+-- Leases and retries were counted from a wrong now, and what was to go at once is due now.
+UPDATE due SET
+    due_at = CASE WHEN attempts > 0 THEN :to ELSE max(not_before, :to) END,
+    not_before = CASE WHEN attempts > 0 THEN min(not_before, :to) ELSE not_before END
+WHERE due_at > :to AND (attempts > 0 OR promised = 1 OR decided = 0);
 
 -- name: renew
 UPDATE due SET due_at = value ->> 0
 FROM json_each(?) WHERE delivery_id = value ->> 1 AND state = 'sending';
 
+-- name: begin
+UPDATE due SET begun = 1
+WHERE state = 'sending' AND delivery_id IN (SELECT value ->> 0 FROM json_each(?));
+
 -- name: release
-UPDATE due SET due_at = min(due_at, :now) WHERE state = 'sending';
+UPDATE due SET due_at = min(due_at, :now), begun = max(begun, :doubt) WHERE state = 'sending';

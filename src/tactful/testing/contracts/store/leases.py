@@ -120,6 +120,28 @@ class Leases(StoreSuite):
         assert known(store, 1).state is State.SENDING
         assert known(store, 3).due_at == T0 + HOUR
 
+    def test_what_has_begun_is_known_until_it_ends(self, store: Store) -> None:
+        """Only for what is being sent, and anew for each attempt."""
+        sending(store, 1, 2)
+        add(store, delivery(3))
+        with store.transaction() as tx:
+            tx.begin(ids(1, 3, 4))
+        assert [known(store, n).begun for n in (1, 2, 3)] == [True, False, False]
+        with store.transaction() as tx:
+            tx.settle([result(1, State.DEFERRED, due_at=T0)], [])
+        assert known(store, 1).begun is False
+        with store.transaction() as tx:
+            tx.lease([Lease(attempt(1, number=2), T0 + MINUTE, 0)])
+        assert known(store, 1).begun is False
+
+    def test_in_doubt_everything_has_begun(self, store: Store) -> None:
+        """After a power cut nobody knows what was not written down."""
+        sending(store, 1, 2)
+        with store.transaction() as tx:
+            tx.begin(ids(1))
+            tx.release(T0, doubt=True)
+        assert [known(store, n).begun for n in (1, 2)] == [True, True]
+
     def test_releasing_does_not_postpone_a_lease_that_has_ended(self, store: Store) -> None:
         """It was due earlier and keeps its place."""
         sending(store, 1, until=T0 + 1)

@@ -131,7 +131,8 @@ class LedgerPromises(StoreSuite):
 
     def test_turning_back_brings_leases_and_retries_along(self, store: Store) -> None:
         """Their instants were counted from a wrong now; a first wait was not."""
-        add(store, delivery(1), delivery(2), delivery(3, due_at=T0 + HOUR))
+        planned = delivery(3, due_at=T0 + HOUR, not_before=T0 + HOUR)
+        add(store, delivery(1), delivery(2), planned)
         with store.transaction() as tx:
             send(tx, 1, 2, until=T0 + HOUR)
             later = result(2, State.DEFERRED, due_at=T0 + 2 * HOUR, not_before=T0 + 2 * HOUR)
@@ -140,6 +141,25 @@ class LedgerPromises(StoreSuite):
         assert due_ids(store, T0 + MINUTE) == ids(1, 2)
         assert known(store, 2).not_before == T0 + MINUTE
         assert known(store, 3).due_at == T0 + HOUR
+
+    def test_turning_back_makes_due_what_was_to_go_at_once(self, store: Store) -> None:
+        """A promised slot and an undecided delivery; not one that a rule has planned."""
+        rows = [
+            delivery(1, due_at=T0 + HOUR, promised=True, decided=True),
+            delivery(2, due_at=T0 + HOUR, decided=False),
+            delivery(3, due_at=T0 + HOUR, decided=True, held=True),
+        ]
+        add(store, *rows)
+        with store.transaction() as tx:
+            tx.turn_back(T0)
+        assert due_ids(store, T0) == ids(1, 2)
+
+    def test_turning_back_brings_throughput_along(self, store: Store) -> None:
+        """Or one wrong hand-over would shut a channel until the wrong instant comes."""
+        with store.transaction() as tx:
+            tx.set_cells({"a": (T0 + HOUR) * 1000, "b": T0})
+            tx.turn_back(T0)
+            assert tx.cells(["a", "b"]) == {"a": T0 * 1000, "b": T0}
 
     def test_turning_back_to_where_nothing_is_later_changes_nothing(self, store: Store) -> None:
         """Neither in an empty store nor in a full one."""
