@@ -95,7 +95,6 @@ def test_a_limit_is_read(text: str, limit: Limit) -> None:
         ("1/minute\x00", "must read like"),
         ("1" * 13 + "/minute", "must read like"),
         ("1/" + "1" * 10 + "s", "must read like"),
-        ("1/fortnight", "unit must be"),
         ("1/year", "unit must be"),
         ("1/fortnight", "unit must be"),
         ("1000001/minute", "0 to 1000000"),

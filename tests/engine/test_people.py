@@ -126,12 +126,19 @@ def test_channels_reach_people_by_their_kind_of_address(quick: Bench) -> None:
     ada = checked(Recipient("ada", email="ada@example.com", addresses={"post": "Main St 1"}))
     bob = Recipient("bob")
 
-    assert address_for(ada, quick.mail) == "ada@example.com"
-    assert address_for(ada, quick.sms) is None
-    assert address_for(ada, quick.post) == "Main St 1"
-    assert address_for(bob, quick.mail) is None
-    assert address_for(bob, quick.post) == "bob"
-    assert address_for(Recipient("c", email="c@b.test"), quick.post) == "c@b.test"
+    assert address_for(ada, "mail", quick.mail) == "ada@example.com"
+    assert address_for(ada, "sms", quick.sms) is None
+    assert address_for(ada, "post", quick.post) == "Main St 1"
+    assert address_for(bob, "mail", quick.mail) is None
+    assert address_for(bob, "post", quick.post) == "bob"
+    assert address_for(Recipient("c", email="c@b.test"), "post", quick.post) == "c@b.test"
+
+
+def test_a_channel_that_is_not_here_is_taken_for_one_that_needs_no_special_address() -> None:
+    ada = checked(Recipient("ada", addresses={"fax": "123"}))
+
+    assert address_for(ada, "fax", None) == "123"
+    assert address_for(ada, "pager", None) == "ada"
 
 
 # What they do not want -----------------------------------------------------------------------

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from engine_bench import Bench
 
 from tactful.core.model import Kind, NotificationType
@@ -68,22 +67,6 @@ def test_two_engines_see_each_others_changes_at_once(bench: Bench) -> None:
     assert other.send().decision == "send"
 
 
-def test_a_change_that_is_rolled_back_is_never_in_force(bench: Bench) -> None:
-    """The book that was read inside a transaction that failed is not kept for the next one."""
-    body = {"name": "none", "limit": "0/day", "on_limit": "reject"}
-    try:
-        with bench.store.transaction() as tx:
-            tx.put_policy("rule", "none", body, bench.now, "")
-            assert bench.context.rulebook.current(tx).rules
-            raise RuntimeError("no")
-    except RuntimeError:
-        pass
-
-    assert bench.send().decision == "send"
-    bench.rule("one", "1/day")
-    assert sorted(bench.book.rules) == ["one"]
-
-
 def test_checks_are_worked_out_once_per_kind(quick: Bench) -> None:
     quick.rule("two", "2/minute", types=["news"])
     book = quick.book
@@ -116,9 +99,12 @@ def test_a_stranger_is_met_for_the_first_time_once_per_store(bench: Bench) -> No
 
 def test_a_first_meeting_that_was_rolled_back_is_still_to_come(bench: Bench) -> None:
     rulebook = Rulebook()
-    with pytest.raises(RuntimeError), bench.store.transaction() as tx:
-        assert rulebook.first_seen(tx, "x")
-        raise RuntimeError
+    try:
+        with bench.store.transaction() as tx:
+            assert rulebook.first_seen(tx, "x")
+            raise RuntimeError("no")
+    except RuntimeError:
+        pass
 
     with bench.store.transaction() as tx:
         assert rulebook.first_seen(tx, "x")

@@ -154,7 +154,7 @@ class World:
             FaultyStore(self.raw, self.plan),
             channels=[Watched(self.post, self.plan)],
             clock=self.clock,
-            settings=Settings(),
+            settings=Settings(history_ms=2 * DAY),
             seed=self.plan.calls + 1,
         )
         try:

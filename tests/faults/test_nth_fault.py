@@ -85,8 +85,21 @@ def play(world: World) -> None:
     world.tick()
     world.prune(10 * MINUTE)
     world.settle()
+    play_past_pruning(world)
     world.clock.advance(DAY)
     world.tick()
+
+
+def play_past_pruning(world: World) -> None:
+    """Days later: what was sent early today still counts, although older attempts are forgotten."""
+    world.clock.set(START + 3 * DAY - 2 * HOUR)
+    world.send("report3", "p02", "report")
+    world.tick()
+    world.clock.advance(22 * HOUR)
+    world.prune(10 * MINUTE)
+    world.send("report4", "p02", "report")
+    world.tick()
+    world.settle()
 
 
 def run(make: Callable[[], Store], plan: Plan) -> list[str]:
@@ -105,7 +118,7 @@ def test_the_scenario_does_what_it_is_for() -> None:
     report = check(world.history())
 
     assert world.findings() == []
-    assert (report.attempts, report.ok, report.recovered) == (33, 32, 0)
+    assert (report.attempts, report.ok, report.recovered) == (35, 34, 0)
     assert report.delivered == report.ok - len(("never", "off"))
     assert [text.partition(",")[0] for text in report.duplicated_explained] == [
         "maybe1 to p07",
@@ -120,6 +133,23 @@ def test_the_scenario_does_what_it_is_for() -> None:
         "unknown",
         "cancelled",
     }
+
+
+def test_attempts_that_are_forgotten_too_early_are_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The scenario is worth something: it finds a store that prunes attempts like deliveries."""
+    world = World(memory)
+    with world.raw.transaction() as tx:
+        kind = type(tx)
+    prune = kind.prune
+    monkeypatch.setattr(
+        kind, "prune", lambda tx, before, _, limit: prune(tx, before, before, limit)
+    )
+    play(world)
+
+    (found,) = world.findings()
+    assert found.startswith("over the limit: daily (1/day calendar): 2 of 1 for p02")
 
 
 def failing(run_one: Callable[[Plan], list[str]], when: When, error: type[BaseException]) -> int:

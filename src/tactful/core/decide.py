@@ -147,8 +147,7 @@ def remaining(
     for bound in checks.bounds:
         counted = bound.counted
         instants = [at for at, kind in events if counted[kind]]
-        inside = crowd(bound, instants, zone, now)
-        left = max(0, bound.count - (inside.stop - inside.start))
+        left = max(0, bound.count - crowd(bound, instants, zone, now))
         if least is None or left < least:
             least, rule = left, bound.rule.name
     return least, rule

@@ -15,7 +15,7 @@ first instant that the check would accept, the result is the earliest that all a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from tactful.core.checks import Bound, Checks, Span
@@ -111,18 +111,26 @@ def _rolling_slot(bound: Bound, instants: Sequence[Millis], at: Millis) -> Milli
             return at
 
 
-def crowd(bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: Millis) -> slice:
-    """Where in `instants` the fullest of the bound's windows stands that contain `at`."""
+def windows_at(
+    bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: Millis
+) -> Iterator[tuple[int, int]]:
+    """From and to where in `instants` the bound's windows stand that contain `at`.
+
+    Only those that can be the fullest: each ends at `at` or at an instant behind it.
+    """
     if bound.unit is not None:
         start, end = calendar_window(at, bound.unit, zone)
-        return slice(bisect_left(instants, start), bisect_left(instants, end))
+        yield bisect_left(instants, start), bisect_left(instants, end)
+        return
     place = bisect_right(instants, at)
-    fullest = slice(bisect_right(instants, at - bound.window_ms), place)
+    yield bisect_right(instants, at - bound.window_ms), place
     for last in range(place, bisect_left(instants, at + bound.window_ms)):
-        first = bisect_right(instants, instants[last] - bound.window_ms)
-        if last + 1 - first > fullest.stop - fullest.start:
-            fullest = slice(first, last + 1)
-    return fullest
+        yield bisect_right(instants, instants[last] - bound.window_ms), last + 1
+
+
+def crowd(bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: Millis) -> int:
+    """How many stand in the fullest of the bound's windows that contain `at`."""
+    return max(stop - start for start, stop in windows_at(bound, instants, zone, at))
 
 
 def blocking(
@@ -132,7 +140,8 @@ def blocking(
     found: set[int] = set()
     for bound in bounds:
         places = [place for place, event in enumerate(events) if bound.counted[event.kind]]
-        inside = crowd(bound, [events[place].at for place in places], zone, at)
-        if inside.stop - inside.start >= bound.count:
-            found.update(places[inside])
+        instants = [events[place].at for place in places]
+        for start, stop in windows_at(bound, instants, zone, at):
+            if stop - start >= bound.count:
+                found.update(places[start:stop])
     return [events[place] for place in sorted(found)]

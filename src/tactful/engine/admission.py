@@ -356,7 +356,8 @@ class _Batch:
     def _join(self, delivery: Delivery, until: Millis) -> Millis:
         """The slot of the digest that waits already, if one does."""
         waiting = self._lines.in_group(delivery.recipient, delivery.channel, delivery.group)
-        slots = [other.due_at for other in waiting if other.due_at >= self._now]
+        earliest = max(self._now, delivery.not_before)
+        slots = [other.due_at for other in waiting if other.due_at >= earliest]
         return min(slots, default=until)
 
     def _supersede(self, delivery: Delivery, until: Millis) -> Millis:

@@ -2,23 +2,29 @@
 
 Content that was given literally goes out as it is; a template is chosen by the recipient's locale
 and the channel, and filled with the notification's data. A digest is one message made from the
-rendered parts of its members. What cannot be rendered is `Rejected`, with the reason, and holds up
-nobody else.
+rendered parts of its members. What cannot be rendered is `Unfit`, with the reasons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tactful.core.errors import RequestError
-from tactful.core.model import Content, Message, Rejected
+from tactful.core.model import Content, Message
 from tactful.engine.dispatch import Job
 from tactful.engine.rulebook import Book
 from tactful.engine.unsubscribe import Unsubscribe
 from tactful.engine.zones import iso, zone_of
 from tactful.ports import Delivery
 from tactful.templates.library import DIGEST, Rendered, Renderer, RenderError, choose
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Deliveries of a job that cannot be rendered: id -> why."""
+
+    reasons: Mapping[str, str]
 
 
 class Composer:
@@ -28,13 +34,22 @@ class Composer:
         self._renderer = Renderer()
         self._unsubscribe = unsubscribe
 
-    def message(self, job: Job, book: Book) -> Message | Rejected:
-        """The message of a job, or why there can be none."""
-        try:
-            parts = self._digest(job, book) if job.members else self._one(job, job.delivery, book)
-        except (RenderError, RequestError) as error:
-            return Rejected(str(error))
+    def message(self, job: Job, book: Book) -> Message | Unfit:
+        """The message of a job, or what in it keeps it from being made."""
+        rendered: list[tuple[Delivery, Rendered]] = []
+        unfit: dict[str, str] = {}
+        for delivery in (job.delivery, *job.members):
+            try:
+                rendered.append((delivery, self._one(job, delivery, book)))
+            except (RenderError, RequestError) as error:
+                unfit[delivery.id] = str(error)
+        if unfit:
+            return Unfit(unfit)
         head = job.delivery
+        try:
+            parts = self._digest(job, book, rendered) if job.members else rendered[0][1]
+        except (RenderError, RequestError) as error:
+            return Unfit({delivery.id: str(error) for delivery, _ in rendered})
         return Message(
             id=head.id,
             notification_id=head.notification_id,
@@ -70,18 +85,18 @@ class Composer:
         rendered = self._renderer.render(template, content.data, known_plain=True)
         return replace(rendered, subject=content.subject) if content.subject else rendered
 
-    def _digest(self, job: Job, book: Book) -> Rendered:
-        items: list[Mapping[str, object]] = []
+    def _digest(
+        self, job: Job, book: Book, rendered: Sequence[tuple[Delivery, Rendered]]
+    ) -> Rendered:
         zone = zone_of(job.person.timezone)
-        for delivery in (job.delivery, *job.members):
-            parts = self._one(job, delivery, book)
-            items.append(
-                {
-                    "subject": parts.subject,
-                    "text": parts.text,
-                    "type": delivery.type,
-                    "at": iso(delivery.created_at, zone),
-                }
-            )
+        items = [
+            {
+                "subject": parts.subject,
+                "text": parts.text,
+                "type": delivery.type,
+                "at": iso(delivery.created_at, zone),
+            }
+            for delivery, parts in rendered
+        ]
         template = choose(book.named("digest"), job.person.locale, job.delivery.channel) or DIGEST
         return self._renderer.render(template, {"count": len(items), "items": items, "more": 0})

@@ -1,19 +1,20 @@
 """The slow part: jobs become messages, messages go to their channel, outcomes come back.
 
 Runs without any transaction, in whatever thread the runtime gives it. Nothing here raises for a
-job's trouble: a message that cannot be made is Rejected, an exception of a channel leaves its
+job's trouble: what cannot be rendered comes back as unfit, an exception of a channel leaves its
 messages Unknown, because nobody can say how far it came.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import Message, Outcome, Rejected, Retry, Unknown
-from tactful.engine.compose import Composer
+from tactful.engine.compose import Composer, Unfit
 from tactful.engine.dispatch import Job
 from tactful.engine.rulebook import Book
 from tactful.ports import Channel, Store
@@ -21,11 +22,19 @@ from tactful.ports import Channel, Store
 log = logging.getLogger("tactful.delivering")
 
 
+AGAIN = Retry("made anew without what cannot be rendered", after_ms=0, counted=False)
+
+
 class Sent(NamedTuple):
-    """A job and what became of its hand-over."""
+    """A job and what became of its hand-over.
+
+    `unfit` says which of its deliveries could not be rendered; then nothing was handed over, and
+    the others are to be tried again without them.
+    """
 
     job: Job
     outcome: Outcome
+    unfit: Mapping[str, str] = MappingProxyType({})
 
 
 def batches(jobs: Sequence[Job], channel: Channel) -> list[list[Job]]:
@@ -65,16 +74,21 @@ def deliver(
         return [Sent(job, Retry(f"not begun: {error}", counted=False)) for job in jobs]
     outcomes = iter(_send(messages, channel))
     return [
-        Sent(job, made_of if isinstance(made_of, Rejected) else next(outcomes))
-        for job, made_of in made
+        _unfit(job, message) if isinstance(message, Unfit) else Sent(job, next(outcomes))
+        for job, message in made
     ]
+
+
+def _unfit(job: Job, unfit: Unfit) -> Sent:
+    why = unfit.reasons.get(job.delivery.id)
+    return Sent(job, AGAIN if why is None else Rejected(why), unfit.reasons)
 
 
 def _send(messages: Sequence[Message], channel: Channel) -> Sequence[Outcome]:
     if not messages:
         return ()
     try:
-        outcomes = channel.send(messages)
+        outcomes = list(channel.send(messages))
     except Exception as error:
         log.exception("channel %s raised", channel.name)
         return [Unknown(f"channel raised {type(error).__name__}: {error}")] * len(messages)

@@ -140,7 +140,7 @@ class _Round:
         self._jobs: list[Job] = []
         self._leases: list[Lease] = []
         self._members: list[str] = []
-        self._results: list[Result] = []
+        self._results: dict[str, Result] = {}
         self._events: list[Event] = []
         self._freed: set[str] = set()
         self._handled: set[str] = set()
@@ -160,7 +160,7 @@ class _Round:
         self._tx.lease(self._leases)
         until = self._now + self._settings.lease_ms
         self._tx.extend(self._members, until)
-        self._tx.settle(self._results, [])
+        self._tx.settle(list(self._results.values()), [])
         self._tx.add_events(self._events)
         if self._cells:
             self._tx.set_cells(self._cells)
@@ -250,7 +250,7 @@ class _Round:
         if self._now >= row.expires_at:
             self._end(row, State.EXPIRED, "expired", rule=row.rule, reason=reason)
             return
-        self._results.append(
+        self._put(
             Result(
                 row.id,
                 attempt,
@@ -370,7 +370,7 @@ class _Round:
         for row in unit:
             attempt = row.attempts if row.state is State.SENDING else None
             due_at = min(until, row.expires_at)
-            self._results.append(
+            self._put(
                 Result(
                     row.id,
                     attempt,
@@ -408,6 +408,13 @@ class _Round:
         self._known_lines().leave(row.recipient, [other.id for other in waiting])
         self._wait([row], until, rule, group)
 
+    def _put(self, result: Result) -> None:
+        """The last word about a delivery counts; what it was found as stays what fences it."""
+        earlier = self._results.get(result.delivery_id)
+        if earlier is not None:
+            result = result._replace(attempt=earlier.attempt)
+        self._results[result.delivery_id] = result
+
     def _end(
         self,
         row: Delivery,
@@ -419,7 +426,7 @@ class _Round:
         facts: Mapping[str, object] | None = None,
     ) -> None:
         attempt = row.attempts if row.state is State.SENDING else None
-        self._results.append(
+        self._put(
             Result(
                 row.id,
                 attempt,

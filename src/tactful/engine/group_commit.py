@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from tactful.core.errors import Unavailable
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -24,8 +26,13 @@ class _Place(Generic[T, R]):
         self.item = item
         self.result: R | None = None
         self.error: BaseException | None = None
+        self.answered = False
         self.served = False
         self.called = threading.Event()
+
+    def answer(self, result: R) -> None:
+        self.result = result
+        self.answered = True
 
 
 class GroupCommit(Generic[T, R]):
@@ -64,6 +71,10 @@ class GroupCommit(Generic[T, R]):
                 following = self._line[0] if self._line else None
                 self._serving = following is not None
             for place in places:
+                if not place.answered and place.error is None:
+                    place.error = Unavailable(
+                        "interrupted; nothing is known to be stored, ask again"
+                    )
                 place.served = True
                 place.called.set()
             if following is not None:
@@ -84,10 +95,11 @@ class GroupCommit(Generic[T, R]):
             raise
         else:
             for place, result in zip(places, results, strict=True):
-                place.result = result
+                place.answer(result)
 
     def _serve_alone(self, place: _Place[T, R]) -> None:
         try:
-            (place.result,) = self._run([place.item])
+            (result,) = self._run([place.item])
+            place.answer(result)
         except Exception as error:
             place.error = error

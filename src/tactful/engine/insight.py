@@ -15,6 +15,10 @@ from tactful.engine.context import Context
 from tactful.engine.feedback import Feedback
 from tactful.engine.zones import iso, zone_of
 from tactful.ports import Attempt, Delivery, Reader
+from tactful.templates.library import Rendered, RenderError
+
+LINE_MAX = 1_000_000
+"""Whoever asks why wants the true place in the line, however long it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,7 @@ class Insight:
     ) -> tuple[tuple[Entry, ...], int]:
         checks = self._context.rulebook.current(reader).checks(delivery.kind)
         recipient = delivery.recipient
-        line = reader.lines([recipient], checks.view).get(recipient)
+        line = reader.lines([recipient], LINE_MAX).get(recipient)
         waiting = line.waiting if line is not None else ()
         ids = [other.id for other in waiting]
         ahead = [
@@ -255,13 +259,15 @@ class Insight:
         unfinished = (State.QUEUED, State.DEFERRED, State.SENDING)
         digested = [d for d in deliveries if d.state is State.DIGESTED]
         carried = [(d.recipient, heads.get(d.digest_id or "")) for d in digested]
-        arrived = [who for who, head in carried if head and head.state is State.DELIVERED]
-        opened = [who for who, head in carried if head and head.opened_at is not None]
+        arrived = [person for person, head in carried if head and head.state is State.DELIVERED]
+        opened = [person for person, head in carried if head and head.opened_at is not None]
+        gone = (State.LOST, State.BOUNCED)
+        lost = [person for person, head in carried if head and head.state in gone]
         return Stats(
             notification_id,
             _each(*who(*WENT_OUT), *(recipient for recipient, _ in carried)),
             _each(*who(State.DELIVERED), *arrived),
-            who(State.LOST, State.BOUNCED),
+            _each(*who(State.LOST, State.BOUNCED), *lost),
             _each(*(d.recipient for d in deliveries if d.opened_at is not None), *opened),
             who(*unfinished),
             who(*(set(State) - set(WENT_OUT) - set(unfinished) - {State.DIGESTED})),
@@ -281,7 +287,10 @@ class Insight:
         items = []
         for delivery, carrier in found:
             content = notifications[delivery.notification_id].content
-            parts = self._composer.render(content, book, locale, delivery.channel)
+            try:
+                parts = self._composer.render(content, book, locale, delivery.channel)
+            except RenderError as error:  # its template was changed or removed since
+                parts = Rendered(content.subject or delivery.type, f"({error})", None)
             items.append(
                 InboxItem(
                     delivery.id,
@@ -347,7 +356,7 @@ def _text(
     if delivery.state in WAITING:
         cause = f"waits because of rule {delivery.rule} ({limit})" if delivery.rule else "waits"
         if fills and delivery.rule:
-            cause += f", with {fills} attempts and planned slots in its way"
+            cause += f", whose window holds {fills} attempts and planned slots"
         if delivery.reason:
             cause += f" after: {delivery.reason}"
         if deliver_at is None:

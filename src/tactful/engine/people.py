@@ -7,7 +7,7 @@ their id, and, where it is one, their e-mail address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tactful.core.errors import RequestError
@@ -23,17 +23,23 @@ def checked(person: Recipient) -> Recipient:
     """The recipient in normal form; raises RequestError naming the field."""
     if not isinstance(person, Recipient):
         raise RequestError("recipient", person, "must be a Recipient")
+    if not isinstance(person.timezone, str):
+        raise RequestError("timezone", person.timezone, "must be an IANA zone as a text")
     zone_of(person.timezone)
-    if person.name is not None and (has_control(person.name) or len(person.name) > 200):
-        raise RequestError("name", person.name, "must have no control characters, at most 200")
-    if not person.locale or has_control(person.locale) or len(person.locale) > 35:
+    if person.name is not None:
+        _short(person.name, "name", 200)
+    if not _short(person.locale, "locale", 35):
         raise RequestError("locale", person.locale, "must be a language tag such as en or de-AT")
+    if not isinstance(person.addresses, Mapping):
+        raise RequestError("addresses", person.addresses, "must map kinds to addresses")
     addresses = {name_key(kind, "addresses"): text for kind, text in person.addresses.items()}
     for kind, text in addresses.items():
         recipient_key(text, f"addresses.{kind}")
     if person.email is not None:
         recipient_key(person.email, "email")
         addresses.setdefault("email", person.email.strip())
+    if isinstance(person.mute, str) or not isinstance(person.mute, Iterable):
+        raise RequestError("mute", person.mute, "must be a list")
     mute = tuple(sorted({_mute(entry) for entry in person.mute}))
     return replace(
         person,
@@ -42,6 +48,13 @@ def checked(person: Recipient) -> Recipient:
         addresses=addresses,
         mute=mute,
     )
+
+
+def _short(value: object, field: str, most: int) -> str:
+    if not isinstance(value, str) or has_control(value) or len(value) > most:
+        bound = f"must be a text without control characters, at most {most}"
+        raise RequestError(field, value, bound)
+    return value
 
 
 def _mute(entry: str) -> str:

@@ -154,7 +154,8 @@ def types_of(context: Context) -> Policies[NotificationType]:
         if not isinstance(value, NotificationType):
             raise RequestError("type", value, "must be a NotificationType")
         name = name_key(value.name, "name")
-        for way in value.channels:
+        ways = [name_key(way, "channels") for way in value.channels]
+        for way in ways:
             if way not in context.channels:
                 known = ", ".join(sorted(context.channels))
                 raise RequestError("channels", way, f"must be one of {known}")
@@ -163,7 +164,7 @@ def types_of(context: Context) -> Policies[NotificationType]:
         return name, {
             "name": name,
             "category": name_key(value.category, "category"),
-            "channels": [name_key(way, "channels") for way in value.channels],
+            "channels": ways,
             "priority": parse_priority(value.priority, "priority").name.lower(),
             "ttl_ms": None if value.ttl_ms is None else parse_duration(value.ttl_ms, "ttl_ms"),
             "on_ambiguous": value.on_ambiguous,
@@ -183,6 +184,6 @@ def templates_of(context: Context) -> Policies[Template]:
         renderer.check(value)
         body = {**asdict(value), "name": name_key(value.name, "name")}
         key = "/".join(filter(None, (body["name"], value.locale, value.channel)))
-        return key, body
+        return name_key(key, "name"), body
 
     return Policies(context, TEMPLATE, lambda body: Template(**body), write)

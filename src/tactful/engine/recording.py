@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from tactful.core.model import Accepted, Event, Millis, Outcome, Rejected, Retry, State
 from tactful.core.settle import Settlement, Tried, settle
 from tactful.engine.context import Context
-from tactful.engine.delivering import Sent
+from tactful.engine.delivering import AGAIN, Sent
+from tactful.engine.rulebook import Book
 from tactful.ports import Delivery, Result, Verdict
 
 
@@ -35,18 +36,19 @@ class Recording:
         with self._context.store.transaction(durable=False) as tx:
             now = self._context.timekeeper.now(tx)
             book = self._context.rulebook.current(tx)
-            for job, outcome in done:
-                head = job.delivery
-                hold = book.type(head.type).on_ambiguous == "hold"
-                tried = Tried(job.number, head.tries, head.crashes, head.expires_at, hold)
-                settled = settle(tried, outcome, self._context.settings.retry, now, jitter(head))
-                results.append(_result(head, job.number, settled, now))
-                verdicts.append(_verdict(head, job.number, job.at, outcome, settled))
-                facts = _facts(job.number, job.crashes, settled)
+            for sent in done:
+                head, number = sent.job.delivery, sent.job.number
+                settled = self._settle(sent, head, number, book, now)
+                results.append(_result(head, number, settled, now))
+                verdicts.append(_verdict(head, number, sent.job.at, sent.outcome, settled))
+                facts = _facts(number, sent.job.crashes, settled)
                 events.append(Event(settled.event, head.id, now, data=facts))
-                for member in job.members:
-                    results.append(_member_result(member, head, settled, now))
-                    events.append(_member_event(member, head, settled, now))
+                for member in sent.job.members:
+                    fate = settled
+                    if sent.unfit:
+                        fate = self._settle(sent, member, member.attempts + 1, book, now)
+                    results.append(_member_result(member, head, fate, now))
+                    events.append(_member_event(member, head, fate, now))
                 if settled.state is State.FAILED and not settled.counts:
                     freed.add(head.recipient)
             fenced = set(tx.settle(results, verdicts))
@@ -58,6 +60,17 @@ class Recording:
             for recipient in freed:
                 tx.wake(now, recipient)
         return Counter(r.state.value for r in results if r.delivery_id not in fenced)
+
+    def _settle(
+        self, sent: Sent, delivery: Delivery, number: int, book: Book, now: Millis
+    ) -> Settlement:
+        """What the outcome means for one delivery of a job."""
+        hold = book.type(delivery.type).on_ambiguous == "hold"
+        tried = Tried(number, delivery.tries, delivery.crashes, delivery.expires_at, hold)
+        why = sent.unfit.get(delivery.id)
+        outcome = Rejected(why) if why is not None else AGAIN if sent.unfit else sent.outcome
+        policy = self._context.settings.retry
+        return settle(tried, outcome, policy, now, jitter(delivery))
 
 
 def jitter(delivery: Delivery) -> float:

@@ -76,7 +76,7 @@ class Rulebook:
         self._strangers: set[str] = set()
 
     def current(self, reader: Reader) -> Book:
-        """The book in force in this transaction."""
+        """The book in force in this transaction, which must not itself have changed a policy."""
         book, epoch = self._book, reader.epoch()
         if epoch == book.epoch:
             return book

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tactful.core.errors import NotFound, RequestError
-from tactful.core.lifecycle import WAITING, can_move
+from tactful.core.lifecycle import FINISHED, WAITING, can_move
 from tactful.core.model import DAY, Event, State
 from tactful.core.rules import Limit
 from tactful.engine.context import Context
@@ -82,7 +82,7 @@ class Upkeep:
             delivery = tx.delivery(delivery_id)
             if delivery is None:
                 raise NotFound("delivery_id", delivery_id, "names no delivery")
-            if delivery.state in WAITING or not can_move(delivery.state, State.QUEUED):
+            if delivery.state not in FINISHED or not can_move(delivery.state, State.QUEUED):
                 return False
             crashes = delivery.crashes
             tx.settle([Result(delivery_id, None, State.QUEUED, now, now, crashes=crashes)], [])

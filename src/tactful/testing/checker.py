@@ -281,7 +281,7 @@ def check_limits(
     """What no rule in force allowed, and the fullest window of each rule."""
     violations: list[str] = []
     fullest: dict[str, int] = {}
-    ends = [reign.since for reign in reigns[1:]] + [len(wire)]
+    ends = [*(reign.since for reign in reigns), len(wire)][1:]
     for reign, end in zip(reigns, ends, strict=True):
         for rule in reign.rules:
             for place in range(reign.since, end):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tactful.core.model import Recipient
 from tactful.ports import Store, Suppression
-from tactful.testing.contracts.store.rows import T0, row_id, sending
+from tactful.testing.contracts.store.rows import T0, add, delivery, row_id, send, sending
 from tactful.testing.contracts.store.suite import StoreSuite
 
 ADA = Recipient(
@@ -128,6 +128,24 @@ class DirectoryPromises(StoreSuite):
             tx.put_recipients([BOB])
             tx.put_recipients([Recipient("bob", email="new@example.com")])
             assert tx.owners(["bob@example.com", "new@example.com"]) == {"new@example.com": "bob"}
+
+    def test_what_was_sent_to_an_address_counts_for_whom_it_turns_out_to_be(
+        self, store: Store
+    ) -> None:
+        """Nobody gets more by being registered in between; who is registered keeps their own."""
+        stranger = "dee@example.com"
+        add(store, delivery(1, recipient=stranger), delivery(2, recipient=stranger, due_at=T0 + 5))
+        add(store, delivery(3, recipient="ada"))
+        with store.transaction() as tx:
+            send(tx, 1, recipient=stranger)
+            send(tx, 3, recipient="ada")
+            tx.put_recipients([ADA, Recipient("dee", email="Dee@example.com")])
+        with store.transaction() as tx:
+            history = tx.history(["dee", "ada", stranger], 0)
+            assert {who: len(entries) for who, entries in history.items()} == {"dee": 1, "ada": 1}
+            assert [row.id for row in tx.deliveries(recipient="dee")] == [row_id(1), row_id(2)]
+            assert [row.id for row in tx.lines(["dee", stranger], 9)["dee"].waiting] == [row_id(2)]
+            assert tx.deliveries(recipient=stranger) == []
 
     def test_addresses_can_be_swapped_in_one_call(self, store: Store) -> None:
         """The order of the rows does not matter."""

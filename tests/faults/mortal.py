@@ -1,0 +1,182 @@
+"""What the kill tests share: senders that are killed, and a mail server that watches them.
+
+`MailRoom` is the other end: it takes mail, fails as a seed says, and kills whoever sends at the
+instant it was told to. What it took is all that counts as delivered.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, NamedTuple
+
+from tactful.testing.smtp_sink import Envelope, Fault, Received, SmtpSink
+
+PROGRAM = Path(__file__).with_name("mortal_process.py")
+PATIENCE_S = 90.0
+
+
+class Death(NamedTuple):
+    """When a sender is killed: at the `nth` event of this kind in its life, 0 for never.
+
+    `receipt`: a caller has been answered. `envelope`: the recipient was named, the data was not
+    sent. `taken`: the mail is here, its 250 is not on its way. `later`: a few milliseconds on.
+    """
+
+    event: Literal["receipt", "envelope", "taken", "later"] = "taken"
+    nth: int = 0
+    delay_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Mail:
+    """One mail that was taken: `at` in milliseconds of a clock that only runs.
+
+    `swallowed` says that its 250 was not sent; `vague` that it was, and the connection was reset
+    right behind it, so that it may not have been read.
+    """
+
+    message: str
+    to: str
+    at: int
+    date_s: int
+    items: tuple[str, ...]
+    swallowed: bool = False
+    vague: bool = False
+
+
+class MailRoom:
+    """See the module. Without a seed nothing fails by itself; `script` says what else does."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
+        self.script: dict[int, Fault] = {}
+        self.mails: list[Mail] = []
+        self.refusals: dict[int, str] = {}
+        self.kills = 0
+        self.sink = SmtpSink(faults=self._fault, on_message=self._took)
+        self._here = threading.local()
+        self._lock = threading.Lock()
+        self._death = Death()
+        self._seen: Counter[str] = Counter()
+        self._sender: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> MailRoom:
+        self.sink.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sink.close()
+
+    def run(
+        self,
+        url: str,
+        wanted: Sequence[Mapping[str, Any]] = (),
+        death: Death | None = None,
+        until: Literal["open", "due"] = "open",
+    ) -> dict[str, dict[str, Any]]:
+        """One life of a sender; gives the receipts that it handed out, by key."""
+        self._death, self._seen = death or Death(), Counter()
+        words = (url, str(self.sink.port), json.dumps(wanted), until)
+        command = [sys.executable, str(PROGRAM), *words]
+        receipts: dict[str, dict[str, Any]] = {}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+            self._sender = sender
+            watchdog = threading.Timer(PATIENCE_S, sender.kill)
+            watchdog.start()
+            assert sender.stdout is not None
+            for line in sender.stdout:
+                if line.endswith("\n"):
+                    key, receipt = json.loads(line)
+                    receipts[key] = receipt
+                    self._count("receipt")
+            code = sender.wait()
+            hung = watchdog.finished.is_set()
+            watchdog.cancel()
+        assert not hung, "the sender did not come to an end"
+        assert code == 0 or self._death.nth, f"the sender ended with {code}"
+        assert code in (0, -9)
+        self.kills += code != 0
+        return receipts
+
+    def _count(self, event: str) -> None:
+        with self._lock:
+            self._seen[event] += 1
+            due = self._death.nth and self._seen[event] == self._death.nth
+        sender = self._sender
+        if not due or event != self._death.event or sender is None:
+            return
+        if event == "later":
+            threading.Timer(self._death.delay_s, sender.kill).start()  # harmless if it has ended
+        else:
+            sender.kill()
+            sender.wait()
+
+    # In the threads of the mail server --------------------------------------------------------
+
+    def _fault(self, number: int, envelope: Envelope) -> Fault | None:
+        fault = self.script.get(number) or self._drawn(number)
+        self._here.fault = fault
+        if fault is not None and fault.action == "reset" and fault.stage in ("mail", "data"):
+            before: Mail | None = getattr(self._here, "before", None)
+            if before is not None:
+                before.vague = True
+        if not envelope.rcpt_tos:
+            return fault if fault is not None and fault.stage == "mail" else None
+        if fault is not None and fault.text.startswith("5"):
+            self.refusals[number] = envelope.rcpt_tos[0]
+        self._count("envelope")
+        return fault
+
+    def _drawn(self, number: int) -> Fault | None:
+        if self.seed is None:
+            return None
+        draw = Random(f"{self.seed} {number}")
+        chance, later = draw.random(), draw.choice(("451 4.3.0 busy", "452 4.2.2 full"))
+        for share, made in (
+            (0.08, lambda: Fault.reply(draw.choice(("mail", "rcpt", "data", "dot")), later)),
+            (0.04, lambda: Fault.reply(draw.choice(("mail", "dot")), "421 4.3.2 closing")),
+            (0.03, lambda: Fault.reply("rcpt", f"550 5.1.1 no such mailbox #{number}")),
+            (0.02, lambda: Fault.reply("dot", f"554 5.6.0 not like this #{number}")),
+            (0.06, lambda: Fault.reset(draw.choice(("mail", "data", "body")))),
+            (0.05, lambda: Fault.reset("dot", accepted=True)),
+            (0.03, lambda: Fault.close("dot", accepted=True)),
+        ):
+            chance -= share
+            if chance < 0:
+                return made()
+        return None
+
+    def _took(self, received: Received) -> None:
+        fault: Fault | None = self._here.fault
+        mail = read(received, swallowed=fault is not None and fault.accepted)
+        self._here.before = mail
+        with self._lock:
+            self.mails.append(mail)
+        self._count("taken")
+        self._count("later")
+
+
+def read(received: Received, *, swallowed: bool) -> Mail:
+    """What a receiver can tell from a mail."""
+    found = email.message_from_bytes(received.data, policy=email.policy.default)
+    assert isinstance(found, email.message.EmailMessage)
+    return Mail(
+        str(found["Message-ID"]).strip("<>").partition("@")[0],
+        received.rcpt_tos[0],
+        int(received.at_monotonic * 1000),
+        int(parsedate_to_datetime(str(found["Date"])).timestamp()),
+        tuple(re.findall(r"<(\w+)>", found.get_content())),
+        swallowed,
+    )
