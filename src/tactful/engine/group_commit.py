@@ -45,6 +45,12 @@ class GroupCommit(Generic[T, R]):
         self._lock = threading.Lock()
         self._serving = False
 
+    @property
+    def waiting(self) -> int:
+        """How many stand in line while others are being served."""
+        with self._lock:
+            return len(self._line)
+
     def submit(self, item: T) -> R:
         """The result for this item, once it is committed; raises what its run raised."""
         place: _Place[T, R] = _Place(item)
