@@ -133,8 +133,14 @@ class Watched:
 class World:
     """See the module."""
 
-    def __init__(self, make_store: Callable[[], Store], plan: Plan | None = None) -> None:
+    def __init__(
+        self,
+        make_store: Callable[[], Store],
+        plan: Plan | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         self.plan = plan or Plan()
+        self.settings = settings or Settings(history_ms=2 * DAY)
         self.clock = ManualClock(START)
         self.post = Post(self.clock)
         self.heard: list[int] = []
@@ -154,7 +160,7 @@ class World:
             FaultyStore(self.raw, self.plan),
             channels=[Watched(self.post, self.plan)],
             clock=self.clock,
-            settings=Settings(history_ms=2 * DAY),
+            settings=self.settings,
             seed=self.plan.calls + 1,
         )
         try:

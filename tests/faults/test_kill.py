@@ -231,7 +231,8 @@ def judge(url: str, seed: int, kills: int) -> int:
     """Gives how many were really killed."""
     books, killed = play(url, seed, kills)
     report = books.report()
-    print(f"{seed=} {killed=} {report=} mails={len(books.mails)} states={books.states}")
+    explained = len(report.duplicated_explained)
+    print(f"{seed=} {killed=} {report.attempts=} {report.ok=} {report.delivered=} {explained=}")
     findings = [
         *books.findings,
         *report.findings,

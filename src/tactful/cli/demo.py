@@ -7,7 +7,6 @@ over its limit, of which nothing is lost.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.table import Table
 
 from tactful.app import Tactful
 from tactful.channels.smtp import SmtpChannel
+from tactful.cli.options import shared, show, wanted
 from tactful.core.model import Event, Recipient
 from tactful.core.rules import Rule
 from tactful.engine.zones import iso
@@ -147,12 +147,16 @@ def _figures(app: Tactful, notification_id: str) -> dict[str, Any]:
     return {name: figures[name] for name in names}
 
 
-@click.command()
+@click.command("demo")
 @click.option("--seed", type=int, default=None, help="Decides every draw; the same, the same run.")
 @click.option("--users", type=click.IntRange(1, 100_000), default=1000, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def command(seed: int | None, users: int, as_json: bool) -> None:
-    """Show the whole thing on this machine in seconds."""
+@shared
+def command(seed: int | None, users: int) -> None:
+    """Show the whole thing on this machine in seconds.
+
+    It makes a database and a mail server of its own and leaves nothing behind.
+    """
+    as_json = wanted().json
     console = Console(stderr=True, quiet=as_json)
     wall = SystemClock()
     started = wall.now()
@@ -181,8 +185,7 @@ def command(seed: int | None, users: int, as_json: bool) -> None:
             app.close()
         mails = len(sink.messages)
     if as_json:
-        result = Result(messages=messages, limited=limited, marketing=marketing)
-        click.echo(json.dumps(result, indent=2))
+        show(Result(messages=messages, limited=limited, marketing=marketing), ())
     console.print(f"\n{mails:,} mails over SMTP in {(wall.now() - started) / 1000:.1f} s.")
 
 
