@@ -130,6 +130,8 @@ def windows_at(
 
 def crowd(bound: Bound, instants: Sequence[Millis], zone: tzinfo, at: Millis) -> int:
     """How many stand in the fullest of the bound's windows that contain `at`."""
+    if bound.unit is None and (not instants or instants[-1] <= at):  # nothing lies behind
+        return len(instants) - bisect_right(instants, at - bound.window_ms)
     return max(stop - start for start, stop in windows_at(bound, instants, zone, at))
 
 
