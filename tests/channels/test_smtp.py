@@ -128,16 +128,16 @@ def test_many_threads_share_the_connections(channel):
         assert sink.sessions <= 4
 
 
-def test_closing_ends_it_for_good(channel):
+def test_closing_lets_go_of_connections_until_the_next_message(channel):
     with SmtpSink() as sink:
         one = channel(sink)
         one.send(messages(1))
         one.close()
         one.close()
         (after,) = one.send(messages(1))
-        assert isinstance(after, Retry)
-        assert not after.counted
-        assert len(sink.messages) == 1
+        assert isinstance(after, Accepted)
+        assert len(sink.messages) == 2
+        assert len({message.session for message in sink.messages}) == 2
 
 
 @pytest.mark.parametrize("pipelining", [True, False])

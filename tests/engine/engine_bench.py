@@ -124,7 +124,9 @@ class Bench:
         """A worker claims what is due, begins to hand it over, and is never heard of again."""
         jobs = self.claim()
         with self.store.transaction() as tx:
-            tx.begin([d.id for job in jobs for d in (job.delivery, *job.members)])
+            heads = [(job.delivery.id, job.number) for job in jobs]
+            members = [(m.id, m.attempts + 1) for job in jobs for m in job.members]
+            tx.begin([*heads, *members])
         return jobs
 
     def run(self) -> Counter[str]:

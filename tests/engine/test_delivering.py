@@ -178,3 +178,17 @@ def test_nothing_is_handed_over_that_cannot_be_marked_as_begun(quick: Bench) -> 
     assert all(isinstance(sent.outcome, Retry) and not sent.outcome.counted for sent in found)
     quick.recording.record(found)
     assert {(d.state, d.tries) for d in quick.deliveries()} == {(State.DEFERRED, 0)}
+
+
+def test_what_another_worker_has_taken_over_is_not_handed_over(bench: Bench) -> None:
+    """A worker that stood still past its lease finds out before it touches the wire."""
+    bench.send(to="a")
+    stale = bench.claim()
+    bench.clock.set(START + LEASE)
+    taken = bench.claim()
+    (late,) = deliver(stale, bench.post, bench.composer, bench.book, bench.store)
+    (sent,) = deliver(taken, bench.post, bench.composer, bench.book, bench.store)
+
+    assert isinstance(late.outcome, Retry)
+    assert isinstance(sent.outcome, Accepted)
+    assert len(bench.post.messages) == 1

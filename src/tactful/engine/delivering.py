@@ -24,6 +24,8 @@ log = logging.getLogger("tactful.delivering")
 
 AGAIN = Retry("made anew without what cannot be rendered", after_ms=0, counted=False)
 
+LOST_CLAIM = Retry("another worker has taken it over", after_ms=0, counted=False)
+
 
 class Sent(NamedTuple):
     """A job and what became of its hand-over.
@@ -59,27 +61,39 @@ def deliver(
     process that died had in its hands; after a power cut everything claimed counts as begun.
     """
     made = [(job, composer.message(job, book)) for job in jobs]
-    messages = [message for _, message in made if isinstance(message, Message)]
-    begun = [
-        delivery.id
-        for job, message in made
-        if isinstance(message, Message)
-        for delivery in (job.delivery, *job.members)
-    ]
     try:
-        if begun:
-            with store.transaction(durable=False) as tx:
-                tx.begin(begun)
+        ours = _begin([job for job, message in made if isinstance(message, Message)], store)
     except Unavailable as error:
         return [Sent(job, Retry(f"not begun: {error}", counted=False)) for job in jobs]
+    held = [(job, message if _holds(job, message, ours) else None) for job, message in made]
+    messages = [message for _, message in held if isinstance(message, Message)]
     outcomes = iter(_send(messages, channel))
     return [
-        _unfit(job, message) if isinstance(message, Unfit) else Sent(job, next(outcomes))
-        for job, message in made
+        Sent(job, next(outcomes)) if isinstance(message, Message) else _not_sent(job, message)
+        for job, message in held
     ]
 
 
-def _unfit(job: Job, unfit: Unfit) -> Sent:
+def _begin(jobs: Sequence[Job], store: Store) -> frozenset[str]:
+    """Write down that the hand-over of these jobs begins; gives the deliveries still claimed."""
+    if not jobs:
+        return frozenset()
+    claims = [(job.delivery.id, job.number) for job in jobs]
+    claims += [(member.id, member.attempts + 1) for job in jobs for member in job.members]
+    with store.transaction(durable=False) as tx:
+        return frozenset(tx.begin(claims))
+
+
+def _holds(job: Job, message: Message | Unfit, ours: frozenset[str]) -> bool:
+    """Whether a job may go on: nobody took it over while this worker stood still."""
+    if isinstance(message, Unfit):
+        return True
+    return all(delivery.id in ours for delivery in (job.delivery, *job.members))
+
+
+def _not_sent(job: Job, unfit: Unfit | None) -> Sent:
+    if unfit is None:
+        return Sent(job, LOST_CLAIM)
     why = unfit.reasons.get(job.delivery.id)
     return Sent(job, AGAIN if why is None else Rejected(why), unfit.reasons)
 

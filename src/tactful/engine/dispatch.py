@@ -214,9 +214,6 @@ class _Round:
 
     def _survives(self, row: Delivery) -> bool:
         """Ends a row that needs no rule to be ended; gives whether it is still to be decided."""
-        if row.channel not in self._context.channels:
-            self._strand(row)
-            return False
         if row.state is State.SENDING:
             row.crashes += 1
             if self._book.type(row.type).on_ambiguous == "hold":
@@ -228,6 +225,9 @@ class _Round:
                 self._end(row, State.FAILED, QUARANTINED, reason=reason)
                 return False
             self._events.append(Event("rescued", row.id, self._now))
+        if row.channel not in self._context.channels:
+            self._strand(row)
+            return False
         if self._now >= row.expires_at:
             self._end(row, State.EXPIRED, "expired", rule=row.rule, reason=row.reason)
             return False

@@ -37,5 +37,5 @@ class Channel(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections; harmless when repeated."""
+        """Let go of connections; harmless when repeated, and a later `send` opens new ones."""
         ...

@@ -201,8 +201,12 @@ class QueueWriter(Protocol):
         """Longer leases for what is still being sent."""
         ...
 
-    def begin(self, delivery_ids: Sequence[str]) -> None:
-        """What is being sent is now handed to its channel; see `Delivery.begun`."""
+    def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
+        """What was claimed is now handed to its channel; see `Delivery.begun`.
+
+        Claims are ids with the number of their attempt. Gives the ids whose claim still holds;
+        nothing else may be sent.
+        """
         ...
 
     def release(self, now: Millis, *, doubt: bool = False) -> int:

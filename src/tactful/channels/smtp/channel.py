@@ -31,7 +31,7 @@ from tactful.channels.smtp.protocol import (
     connect,
 )
 from tactful.core.errors import ConfigError, RequestError
-from tactful.core.model import Message, Outcome, Rejected, Retry
+from tactful.core.model import Message, Outcome, Rejected
 
 MAX_IDLE_SECONDS: Final = 60.0
 """A connection unused for longer is not used again; servers wait for 5 minutes, some for one."""
@@ -104,7 +104,7 @@ class SmtpChannel:
         self._free = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
         self._idle: list[Session] = []
-        self._closed = False
+        self._closings = 0
 
     @classmethod
     def from_url(cls, url: str, *, sender: str, **options: Any) -> SmtpChannel:
@@ -142,10 +142,10 @@ class SmtpChannel:
     def close(self) -> None:
         """Closes the connections; those in use are closed when their call ends. Idempotent.
 
-        A later `send` touches no server and answers Retry for every message.
+        A later `send` opens a new one.
         """
         with self._lock:
-            self._closed = True
+            self._closings += 1
             idle, self._idle = self._idle, []
         for session in idle:
             session.close()
@@ -174,8 +174,7 @@ class SmtpChannel:
 
     def _deliver(self, mails: Sequence[Mail]) -> list[Outcome]:
         """Over a kept connection where there is one that lives, else over a new one."""
-        if self._closed:
-            return [Retry("the channel is closed", counted=False)] * len(mails)
+        closings = self._closings
         session = self._take()
         try:
             try:
@@ -196,7 +195,7 @@ class SmtpChannel:
             raise
         finally:
             if session is not None:
-                self._give_back(session)
+                self._give_back(session, closings)
 
     def _take(self) -> Session | None:
         """The kept connection that was used last, if it is still good."""
@@ -211,11 +210,11 @@ class SmtpChannel:
             session.usable = False
             session.close()
 
-    def _give_back(self, session: Session) -> None:
+    def _give_back(self, session: Session, closings: int) -> None:
         if session.usable:
             session.idle_since = time.monotonic()
             with self._lock:
-                if not self._closed:
+                if self._closings == closings:
                     self._idle.append(session)
                     return
         session.close()

@@ -112,14 +112,17 @@ class Moves(Ledger):
             if row is not None and row.state is SENDING:
                 self._look_at(saved, row, until, row.not_before)
 
-    def begin(self, delivery_ids: Sequence[str]) -> None:
+    def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
         """See `Tx.begin`."""
         saved = self._journal_rows()
-        for delivery_id in delivery_ids:
+        begun: list[str] = []
+        for delivery_id, attempt in claims:
             row = self.rows.get(delivery_id)
-            if row is not None and row.state is SENDING:
+            if row is not None and row.state is SENDING and row.attempts == attempt:
                 saved.append((row, changing(row)))
                 row.begun = True
+                begun.append(delivery_id)
+        return begun
 
     def release(self, now: Millis, *, doubt: bool = False) -> int:
         """See `Tx.release`."""

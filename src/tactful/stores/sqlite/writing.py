@@ -110,8 +110,10 @@ class QueueWriting(Changes):
     def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
         self._many("renew", [(until, delivery_id) for delivery_id in delivery_ids])
 
-    def begin(self, delivery_ids: Sequence[str]) -> None:
-        self._many("begin", [(delivery_id,) for delivery_id in delivery_ids])
+    def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
+        if self._many("begin", claims) == len(claims):
+            return [delivery_id for delivery_id, _ in claims]
+        return [delivery_id for (delivery_id,) in self._all("begun", (dumps(claims),))]
 
     def release(self, now: Millis, *, doubt: bool = False) -> int:
         return self._run("release", {"now": now, "doubt": int(doubt)})

@@ -134,7 +134,13 @@ FROM json_each(?) WHERE delivery_id = value ->> 1 AND state = 'sending';
 
 -- name: begin
 UPDATE due SET begun = 1
-WHERE state = 'sending' AND delivery_id IN (SELECT value ->> 0 FROM json_each(?));
+FROM json_each(?)
+WHERE delivery_id = value ->> 0 AND attempts = value ->> 1 AND state = 'sending';
+
+-- name: begun
+SELECT q.delivery_id FROM json_each(?) CROSS JOIN due q
+    ON q.delivery_id = value ->> 0 AND q.attempts = value ->> 1
+WHERE q.state = 'sending' AND q.begun = 1;
 
 -- name: release
 UPDATE due SET due_at = min(due_at, :now), begun = max(begun, :doubt) WHERE state = 'sending';

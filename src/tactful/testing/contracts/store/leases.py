@@ -125,7 +125,8 @@ class Leases(StoreSuite):
         sending(store, 1, 2)
         add(store, delivery(3))
         with store.transaction() as tx:
-            tx.begin(ids(1, 3, 4))
+            claims = [(row_id(1), 1), (row_id(2), 9), (row_id(3), 0), (row_id(4), 1)]
+            assert tx.begin(claims) == ids(1)
         assert [known(store, n).begun for n in (1, 2, 3)] == [True, False, False]
         with store.transaction() as tx:
             tx.settle([result(1, State.DEFERRED, due_at=T0)], [])
@@ -138,7 +139,7 @@ class Leases(StoreSuite):
         """After a power cut nobody knows what was not written down."""
         sending(store, 1, 2)
         with store.transaction() as tx:
-            tx.begin(ids(1))
+            assert tx.begin([(row_id(1), 1)]) == ids(1)
             tx.release(T0, doubt=True)
         assert [known(store, n).begun for n in (1, 2)] == [True, True]
 
