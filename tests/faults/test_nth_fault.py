@@ -152,10 +152,12 @@ def test_attempts_that_are_forgotten_too_early_are_noticed(
     assert found.startswith("over the limit: daily (1/day calendar): 2 of 1 for p02")
 
 
-def failing(run_one: Callable[[Plan], list[str]], when: When, error: type[BaseException]) -> int:
-    """Fail each call in turn until a run survives; gives how many there were."""
+def failing(
+    run_one: Callable[[Plan], list[str]], when: When, error: type[BaseException], stride: int = 1
+) -> int:
+    """Fail each call (or each `stride`-th) until a run survives; gives how many there were."""
     findings: list[str] = []
-    for at in itertools.count(1):
+    for at in itertools.count(1, stride):
         plan = Plan(at, when=when, error=error)
         findings += run_one(plan)
         if not plan.fired:
@@ -165,9 +167,20 @@ def failing(run_one: Callable[[Plan], list[str]], when: When, error: type[BaseEx
     return at - 1
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("error", [Fault, Crash])
+@pytest.mark.parametrize(("when", "error"), [("before", Fault), ("after", Crash)])
 def test_every_call_may_fail_in_memory(when: When, error: type[BaseException]) -> None:
+    assert failing(lambda plan: run(memory, plan), when, error) > 500
+
+
+@pytest.mark.parametrize(("when", "error"), [("before", Crash), ("after", Fault)])
+def test_a_call_may_fail_the_other_way_in_memory(when: When, error: type[BaseException]) -> None:
+    """Every fifth call; the others are left to the long tests."""
+    assert failing(lambda plan: run(memory, plan), when, error, stride=5) > 500
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("when", "error"), [("before", Crash), ("after", Fault)])
+def test_every_call_may_fail_the_other_way(when: When, error: type[BaseException]) -> None:
     assert failing(lambda plan: run(memory, plan), when, error) > 500
 
 
