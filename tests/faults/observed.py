@@ -67,7 +67,7 @@ class Post:
         self.clock = clock
         self.wire: list[Copy] = []
         self.numbers: list[int] = []
-        self.refused: set[str] = set()
+        self.refused: set[tuple[str, str]] = set()
         self.script: dict[str, Sequence[Outcome]] = {}
         self._handed: Counter[str] = Counter()
 
@@ -86,7 +86,7 @@ class Post:
             if self._handed[item] <= len(outcomes):
                 outcome = outcomes[self._handed[item] - 1]
         if isinstance(outcome, Rejected):
-            self.refused.add(message.id)
+            self.refused.update((message.recipient, item) for item in items)
         vague = isinstance(outcome, Unknown) and outcome.why == "taken"
         if isinstance(outcome, Accepted) or vague:
             kind = Kind(message.type, "default", self.name, 1)
@@ -264,13 +264,13 @@ class World:
     def tick(self) -> None:
         self.call(lambda app: app.tick())
 
-    def settle(self) -> None:
-        """Move from one due instant to the next; what waits for longer than a week is stuck."""
+    def settle(self, patience: int = PATIENCE) -> None:
+        """Move from one due instant to the next; what waits for longer than that is stuck."""
         for _ in range(ROUNDS_MAX):
             self.tick()
             with self.raw.reading() as reader:
                 due = reader.next_due()
-            if due is None or due > START + PATIENCE:
+            if due is None or due > START + patience:
                 return
             self.clock.set(max(due, self.clock.now()))
         raise AssertionError("this does not come to an end")
@@ -300,10 +300,19 @@ class World:
             self.post.wire,
             self.ended(),
             self.reigns,
-            self.post.refused,
+            self._refused(),
             self.zones,
             self.held,
         )
+
+    def _refused(self) -> set[str]:
+        """The deliveries of what the post office did not want, be it in a digest or alone."""
+        told = {(row.notification, row.recipient): row.id for row in self.ended()}
+        return {
+            asked.delivery or told.get((asked.notification or "", asked.recipient), "")
+            for asked in self.asked
+            if (asked.recipient, asked.item) in self.post.refused
+        }
 
     def check_conservation(self) -> None:
         """Every delivery is in exactly one state."""

@@ -83,7 +83,7 @@ class Wire:
         view = memoryview(data)
         try:
             while view:
-                self._sock.settimeout(max(deadline - time.monotonic(), 0.001))
+                self._wait_at_most(max(deadline - time.monotonic(), 0.001))
                 # A TLS record that failed on its way may have arrived all the same.
                 self.took_part = self.took_part or self.encrypted
                 sent = self._sock.send(view)
@@ -141,6 +141,12 @@ class Wire:
         with contextlib.suppress(OSError):
             self._sock.close()
 
+    def _wait_at_most(self, seconds: float) -> None:
+        """Sets the socket's timeout, to within a twentieth: setting it is a call of the kernel."""
+        now = self._sock.gettimeout()
+        if not now or not seconds <= now <= seconds * 1.05:
+            self._sock.settimeout(seconds)
+
     def _line(self, deadline: float) -> bytes:
         end = self._buffer.find(b"\n", self._at)
         while end < 0:
@@ -159,7 +165,7 @@ class Wire:
         if left <= 0:
             raise LostError("no reply in time")
         try:
-            self._sock.settimeout(left)
+            self._wait_at_most(left)
             got = self._sock.recv(_CHUNK)
         except TimeoutError:
             raise LostError("no reply in time") from None
