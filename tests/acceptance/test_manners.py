@@ -313,7 +313,7 @@ def test_lim_12_a_channel_that_is_gone_stops_no_other_and_loses_nothing(lasting:
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError, RecursionError])
 def test_lim_12_nothing_that_a_channel_raises_stops_a_running_worker(
-    url: str, error: type[BaseException]
+    url: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     def raises(message: Message) -> None:
         if message.text == "poison":
@@ -321,7 +321,7 @@ def test_lim_12_nothing_that_a_channel_raises_stops_a_running_worker(
 
     settings = Settings(retry=RetryPolicy(base_ms=10, cap_ms=20))
     app = Tactful(url, channels=[CaptureChannel("post", raises, batch=1)], settings=settings)
-    logging.getLogger("tactful.delivering").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, logger="tactful.delivering")
     found: list[object] = []
 
     def work() -> None:
