@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 INSTALL_PINNED = $(PIP) install --require-hashes
 INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation
-PYTEST = $(BIN)/python -m pytest -m "not soak" -n $(WORKERS) $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(LOCK_ARGS)
 
