@@ -36,7 +36,7 @@ class Timekeeper:
         now = self.glance()
         high = int(tx.note(NOTE) or 0)
         if now < high - TOLERANCE_MS:
-            restamped = tx.turn_back(now)
+            restamped = tx.turn_back(now, ahead_ms=high - now)
             tx.wake(now)
             facts = {"ahead_ms": high - now, "attempts": restamped}
             tx.add_events([Event("clock.corrected", "", now, data=facts)])

@@ -227,11 +227,11 @@ class QueueWriter(Protocol):
         """
         ...
 
-    def turn_back(self, to: Millis) -> int:
+    def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
         """The clock was ahead of `to`: what it stamped later than that is restamped `to`.
 
-        That are attempts, leases, retries, throughput, and what was due at once; gives how many
-        attempts.
+        That are attempts, leases, retries, and what was due at once; gives how many attempts.
+        Throughput moves back by `ahead_ms`, so that what was used up stays used up.
         """
         ...
 

@@ -90,7 +90,7 @@ class Moves(Ledger):
             self.journal.assign(row, "clicked_at", clicked_at)
         return False
 
-    def turn_back(self, to: Millis) -> int:
+    def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
         """See `Tx.turn_back`."""
         saved = self._journal_rows()
         for row in self.rows.values():
@@ -101,7 +101,9 @@ class Moves(Ledger):
             elif row.promised or not row.decided:  # was to go at once
                 self._look_at(saved, row, max(row.not_before, to), row.not_before)
         for key, tat in self.arrival_times.items():
-            self.journal.put(self.arrival_times, key, min(tat, to * 1000))
+            if tat > to * 1000:
+                moved = max(tat - ahead_ms * 1000, to * 1000)
+                self.journal.put(self.arrival_times, key, moved)
         return self._turn_back_attempts(to)
 
     def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:

@@ -159,10 +159,10 @@ class QueueWriting(Changes):
             return self._run("wake_all", {"now": now})
         return self._run("wake_one", {"now": now, "recipient": recipient})
 
-    def turn_back(self, to: Millis) -> int:
+    def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
         changed = self._run("turn_back_attempts", {"to": to})
         self._run("turn_back_queue", {"to": to})
-        self._run("turn_back_cells", {"to": to})
+        self._run("turn_back_cells", {"to": to, "ahead": ahead_ms})
         latest = self.latest_attempt()
         if latest is not None:
             self.set_note(LATEST_ATTEMPT, str(min(latest, to)))

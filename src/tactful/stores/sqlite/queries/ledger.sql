@@ -41,4 +41,4 @@ INSERT INTO cells (key, tat) SELECT value ->> 0, value ->> 1 FROM json_each(?) W
 ON CONFLICT (key) DO UPDATE SET tat = excluded.tat;
 
 -- name: turn_back_cells
-UPDATE cells SET tat = min(tat, :to * 1000);
+UPDATE cells SET tat = max(tat - :ahead * 1000, :to * 1000) WHERE tat > :to * 1000;
