@@ -102,7 +102,7 @@ class _Batch:
         self._deliveries: list[Delivery] = []
         self._events: list[Event] = []
         self._superseded: list[Result] = []
-        self._remembered = tx.remembered([])
+        self._remembered: Mapping[str, Remembered] = {}
         self._history: dict[str, list[Entry]] = {}
         self._lines = Lines({})
         self._suppressions: dict[str, list[Suppression]] = {}
