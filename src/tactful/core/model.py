@@ -77,10 +77,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """May go now. `remaining` is what the tightest matching rule would still allow after it."""
-
-    remaining: int | None = None
-    rule: str | None = None
+    """May go now."""
 
 
 @dataclass(frozen=True, slots=True)
