@@ -12,9 +12,8 @@ treated like attempts at their instants; `core.plan` finds the first instant tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Final
+from typing import Final, NamedTuple
 
 from tactful.core.checks import Bound, Checks, Span
 from tactful.core.model import (
@@ -39,8 +38,7 @@ _SEVERITY: Final = {"defer": 0, "digest": 1, "collapse": 2, "reject": 3}
 _GO: Final = Send()
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The delivery that a decision is about.
 
     `suppressed` is the reason not to send at all, if there is one.

@@ -11,7 +11,7 @@ that kills its worker cannot do so for ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tactful.core.model import (
     NEVER,
@@ -28,8 +28,7 @@ from tactful.core.retry import RetryPolicy
 QUARANTINED = "quarantined"
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(NamedTuple):
     """What is known of a delivery that was just attempted."""
 
     attempts: int
@@ -39,8 +38,7 @@ class Tried:
     hold_if_ambiguous: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The new state; `due_at` None: finished. `counts` False frees the slot in the limits.
 
     `event` is the name of the fact to record.

@@ -68,7 +68,8 @@ class Job:
     @property
     def crashes(self) -> int:
         """The most attempts without an answer that any delivery in it has had."""
-        return max(delivery.crashes for delivery in (self.delivery, *self.members))
+        most = self.delivery.crashes
+        return max(most, *(member.crashes for member in self.members)) if self.members else most
 
 
 @dataclass(slots=True)
@@ -269,7 +270,10 @@ class _Round:
             self._events.append(Event("stranded", row.id, self._now, data={"reason": reason}))
 
     def _person(self, recipient: str) -> Recipient:
-        return self._people.get(recipient) or Recipient(recipient)
+        person = self._people.get(recipient)
+        if person is None:
+            person = self._people[recipient] = Recipient(recipient)
+        return person
 
     # Decisions --------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Required, TypedDict
+from typing import Any, Final, NamedTuple, Required, TypedDict
 
 from tactful.core.errors import RequestError
 from tactful.core.model import DAY, HOUR, MINUTE, NEVER, SECOND, Content, Millis, Recipient
@@ -51,8 +51,7 @@ class Submission(Broadcast, total=False):
     to: Required[str | Recipient]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One submission in normal form; `to` is "" for a broadcast."""
 
     type: str
@@ -208,9 +207,8 @@ def parse_request(
     )
     if idempotency_key is None:
         return request
-    body = asdict(request)
+    body = {**request._asdict(), "content": asdict(request.content)}
     body["to"] = recipient_key(to, "to") if to else ""
     del body["key"]
     canonical = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
-    values = {name: getattr(request, name) for name in Request.__slots__}
-    return Request(**{**values, "fingerprint": hashlib.sha256(canonical).hexdigest()})
+    return request._replace(fingerprint=hashlib.sha256(canonical).hexdigest())

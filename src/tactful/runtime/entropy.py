@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
+import threading
+from typing import Final
 
 from tactful.engine.identity import RandomBits
+
+_PIECE: Final = 4_096
+
+
+class _Pool:
+    """The system's randomness, fetched in pieces.
+
+    Each call of the system lets another thread run, and there is an id or two to make for every
+    delivery.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bytes = b""
+        self._at = 0
+
+    def bits(self, count: int) -> int:
+        """That many random bits, at most 8 * 4096, none of them given twice."""
+        size = (count + 7) // 8
+        with self._lock:
+            if self._at + size > len(self._bytes):
+                self._bytes, self._at = os.urandom(_PIECE), 0
+            piece = self._bytes[self._at : self._at + size]
+            self._at += size
+        return int.from_bytes(piece, "big") >> (8 * size - count)
+
+    def forget(self) -> None:
+        """Start anew: a forked process must not give out what its parent does."""
+        self._lock = threading.Lock()
+        self._bytes, self._at = b"", 0
+
+
+_pool = _Pool()
+os.register_at_fork(after_in_child=_pool.forget)
 
 
 def random_bits(seed: int | None = None) -> RandomBits:
     """The system's randomness, or, with a seed, the same bits on every run."""
     if seed is None:
-        return secrets.randbits
+        return _pool.bits
     return random.Random(seed).getrandbits  # noqa: S311 - replays, no secrets
 
 

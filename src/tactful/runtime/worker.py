@@ -116,6 +116,8 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether nothing is due or under way."""
+        if self._in_flight:
+            return False
         now = self._context.timekeeper.glance()
         with self._claiming, self._context.store.reading() as reader:
             due = reader.next_due()

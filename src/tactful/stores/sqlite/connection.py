@@ -49,7 +49,7 @@ def connect(path: Path, *, writer: bool) -> apsw.Connection:
     check_version(apsw.sqlite_lib_version())
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if writer else 0)
     try:
-        connection = apsw.Connection(str(path), flags=flags)
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=512)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()
         if mode != [("wal",)]:

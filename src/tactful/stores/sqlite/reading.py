@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
+import orjson
 
 from tactful.core.model import Entry, Event, Kind, Millis, Recipient, State
 from tactful.core.names import recipient_key
@@ -69,7 +69,7 @@ class Questions:
             f" SELECT json_group_array(json_array({names})) FROM found"
         )
         ((rows,),) = self._connection.execute(sql, values).fetchall()
-        found: list[Any] = json.loads(str(rows))
+        found: list[Any] = orjson.loads(str(rows))
         return found
 
     def _one(self, name: str, values: Any = None) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import apsw
+import orjson
 
 from tactful.core.model import Content, Event, Kind, Recipient, State
 from tactful.ports import Attempt, Delivery, Notification, Policy
@@ -13,8 +13,9 @@ from tactful.ports import Attempt, Delivery, Notification, Policy
 _STATES = {state.value: state for state in State}
 
 
-dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""Compact JSON in the caller's own characters."""
+def dumps(value: Any) -> str:
+    """Compact JSON in the caller's own characters."""
+    return orjson.dumps(value).decode()
 
 
 def delivery_from(row: apsw.SQLiteValues) -> Delivery:
@@ -102,14 +103,14 @@ def notification_from(row: apsw.SQLiteValues) -> Notification:
         type_,
         category,
         priority,
-        Content(**json.loads(content)),
+        Content(**orjson.loads(content)),
         created,
-        () if channels == "[]" else tuple(json.loads(channels)),
+        () if channels == "[]" else tuple(orjson.loads(channels)),
         expires,
         not_before,
         cursor,
         audience_end,
-        {} if audience == "{}" else json.loads(audience),
+        {} if audience == "{}" else orjson.loads(audience),
         cancelled == 1,
     )
 
@@ -156,7 +157,7 @@ def event_from(row: apsw.SQLiteValues) -> Event:
     """A row of `events`."""
     values: tuple[Any, ...] = row
     seq, name, delivery, at, notification, recipient, data = values
-    facts = json.loads(data) if data else {}
+    facts = orjson.loads(data) if data else {}
     return Event(name, delivery, at, notification, recipient, facts, seq)
 
 
@@ -165,7 +166,7 @@ def recipient_from(row: apsw.SQLiteValues) -> tuple[int, Recipient]:
     values: tuple[Any, ...] = row
     seq, id_, name, email, timezone, locale, addresses, mute = values
     return seq, Recipient(
-        id_, name, email, timezone, locale, json.loads(addresses), tuple(json.loads(mute))
+        id_, name, email, timezone, locale, orjson.loads(addresses), tuple(orjson.loads(mute))
     )
 
 
@@ -173,4 +174,4 @@ def policy_from(row: apsw.SQLiteValues) -> Policy:
     """A row of `policies`."""
     values: tuple[Any, ...] = row
     version, kind, name, body, at, author = values
-    return Policy(version, kind, name, None if body is None else json.loads(body), at, author)
+    return Policy(version, kind, name, None if body is None else orjson.loads(body), at, author)

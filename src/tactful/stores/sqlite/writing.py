@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from itertools import chain
+from typing import Any, Final
 
 from tactful.core.lifecycle import INITIAL, WAITING, can_move
 from tactful.core.model import Event, Millis, Priority, Recipient, State
@@ -26,20 +28,35 @@ from tactful.stores.sqlite.rows import (
     notification_row,
 )
 
+_PORTION: Final = 128
+
+
+@cache
+def for_rows(sql: str, width: int, count: int) -> str:
+    """The text of a query with placeholders for so many rows of so many columns."""
+    row = f"({', '.join('?' * width)})"
+    return sql.replace("{rows}", ", ".join([row] * count))
+
 
 class Changes(SqliteReader):
     """Named changes on the writing connection."""
 
     def _many(self, name: str, rows: Sequence[Any]) -> int:
-        """Run a query on many rows at once; gives how many rows of the table it changed.
+        """Run a query on many rows; gives how many rows of the table it changed.
 
-        The rows go in as one JSON array: every step of a statement lets other threads run, and
-        with a step for each row a busy thread would be waited for at each of them.
+        They go in by portions that a statement takes in one step: every step lets other threads
+        run, and with a step for each row a busy thread would be waited for at each of them.
         """
-        if not rows:
-            return 0
-        self._connection.execute(self._sql[name], (dumps(rows),))
-        return self._connection.changes()
+        changed = start = 0
+        while start < len(rows):
+            # Powers of two, so that few texts of each query are enough for any number of rows.
+            size = min(_PORTION, 1 << (len(rows) - start).bit_length() - 1)
+            portion = rows[start : start + size]
+            sql = for_rows(self._sql[name], len(portion[0]), size)
+            self._connection.execute(sql, list(chain.from_iterable(portion)))
+            changed += self._connection.changes()
+            start += size
+        return changed
 
     def _run(self, name: str, values: Any) -> int:
         self._connection.execute(self._sql[name], values)

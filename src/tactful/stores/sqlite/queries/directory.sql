@@ -8,8 +8,7 @@ WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT :most;
 
 -- name: put_recipient
 INSERT INTO recipients (id, name, email, timezone, locale, addresses, mute)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(?) WHERE true
+VALUES {rows}
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email,
     timezone = excluded.timezone, locale = excluded.locale, addresses = excluded.addresses,
     mute = excluded.mute;
@@ -24,21 +23,21 @@ SELECT coalesce(max(seq), 0) FROM recipients;
 SELECT address, recipient FROM addresses WHERE address IN (SELECT value FROM json_each(?));
 
 -- name: put_address
-INSERT INTO addresses (address, recipient) SELECT value ->> 0, value ->> 1
-FROM json_each(?) WHERE true
+INSERT INTO addresses (address, recipient)
+VALUES {rows}
 ON CONFLICT (address) DO UPDATE SET recipient = excluded.recipient;
 
 -- name: take_over_attempts
-UPDATE attempts SET recipient = value ->> 1 FROM json_each(?) WHERE recipient = value ->> 0;
+UPDATE attempts SET recipient = r.column2 FROM (VALUES {rows}) AS r WHERE recipient = r.column1;
 
 -- name: take_over_due
-UPDATE due SET recipient = value ->> 1 FROM json_each(?) WHERE recipient = value ->> 0;
+UPDATE due SET recipient = r.column2 FROM (VALUES {rows}) AS r WHERE recipient = r.column1;
 
 -- name: take_over_deliveries
-UPDATE deliveries SET recipient = value ->> 1 FROM json_each(?) WHERE recipient = value ->> 0;
+UPDATE deliveries SET recipient = r.column2 FROM (VALUES {rows}) AS r WHERE recipient = r.column1;
 
 -- name: leave_addresses
-DELETE FROM addresses WHERE recipient IN (SELECT value ->> 0 FROM json_each(?));
+DELETE FROM addresses WHERE recipient IN (VALUES {rows});
 
 -- name: suppressions
 SELECT channel, address, scope, reason, at FROM suppressions

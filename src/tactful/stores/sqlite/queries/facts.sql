@@ -40,8 +40,7 @@ WHERE id = :id AND opened_at IS NOT NULL AND clicked_at IS NULL;
 
 -- name: add_event
 INSERT INTO events (name, delivery_id, at, notification_id, recipient, data)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(?);
+VALUES {rows};
 
 -- name: events
 SELECT e.seq, e.name, e.delivery_id, e.at, coalesce(e.notification_id, d.notification_id, ''),

@@ -1,20 +1,18 @@
 -- name: add_attempt
 INSERT INTO attempts (recipient, at, delivery_id, number, type, category, channel, priority, counts,
     outcome, detail)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10
-FROM json_each(?);
+VALUES {rows};
 
 -- name: judge
-UPDATE attempts SET outcome = value ->> 0, detail = value ->> 1, counts = min(counts, value ->> 2)
-FROM json_each(?)
-WHERE recipient = value ->> 3 AND delivery_id = value ->> 4 AND number = value ->> 5
-    AND at = value ->> 6;
+UPDATE attempts SET outcome = r.column1, detail = r.column2, counts = min(counts, r.column3)
+FROM (VALUES {rows}) AS r
+WHERE recipient = r.column4 AND delivery_id = r.column5 AND number = r.column6
+    AND at = r.column7;
 
 -- name: judge_restamped
-UPDATE attempts SET outcome = value ->> 0, detail = value ->> 1, counts = min(counts, value ->> 2)
-FROM json_each(?)
-WHERE recipient = value ->> 3 AND delivery_id = value ->> 4 AND number = value ->> 5;
+UPDATE attempts SET outcome = r.column1, detail = r.column2, counts = min(counts, r.column3)
+FROM (VALUES {rows}) AS r
+WHERE recipient = r.column4 AND delivery_id = r.column5 AND number = r.column6;
 
 -- name: history
 -- CROSS JOIN keeps the written order of the joins: recipients first, then their range.
@@ -37,7 +35,8 @@ UPDATE attempts SET at = :to WHERE at > :to;
 SELECT key, tat FROM cells WHERE key IN (SELECT value FROM json_each(?));
 
 -- name: set_cell
-INSERT INTO cells (key, tat) SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
+INSERT INTO cells (key, tat)
+VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET tat = excluded.tat;
 
 -- name: turn_back_cells

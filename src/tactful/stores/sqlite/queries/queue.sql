@@ -1,9 +1,7 @@
 -- name: add_notification
 INSERT INTO notifications (id, type, category, priority, content, created_at, channels, expires_at,
     not_before, cursor, audience_end, audience, cancelled)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-FROM json_each(?);
+VALUES {rows};
 
 -- name: notifications
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
@@ -24,19 +22,12 @@ UPDATE notifications SET cursor = NULL, cancelled = 1 WHERE id = ?;
 -- name: add_delivery
 INSERT INTO deliveries (id, notification_id, recipient, channel, address, type, category, priority,
     created_at, expires_at, state, rule, reason, attempts, tries, crashes, updated_at, digest_id, ref)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-    value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16, value ->> 17,
-    value ->> 18
-FROM json_each(?);
+VALUES {rows};
 
 -- name: add_due
 INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
     held, grp, rule, reason, attempts, tries, crashes)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-    value ->> 12, value ->> 13, value ->> 14
-FROM json_each(?);
+VALUES {rows};
 
 -- name: due_some
 -- How many of one priority are due, at most so many: lower priorities keep their tenth.
@@ -74,14 +65,14 @@ SELECT min(due_at) FROM (
 );
 
 -- name: lease
-UPDATE due SET state = 'sending', due_at = value ->> 0, attempts = value ->> 1,
-    crashes = value ->> 2, promised = 0, decided = 1, begun = 0
-FROM json_each(?) WHERE delivery_id = value ->> 3;
+UPDATE due SET state = 'sending', due_at = r.column1, attempts = r.column2,
+    crashes = r.column3, promised = 0, decided = 1, begun = 0
+FROM (VALUES {rows}) AS r WHERE delivery_id = r.column4;
 
 -- name: extend
-UPDATE due SET state = 'sending', due_at = value ->> 0, attempts = attempts + 1, promised = 0,
+UPDATE due SET state = 'sending', due_at = r.column1, attempts = attempts + 1, promised = 0,
     decided = 1, begun = 0
-FROM json_each(?) WHERE delivery_id = value ->> 1;
+FROM (VALUES {rows}) AS r WHERE delivery_id = r.column2;
 
 -- name: where_they_are
 SELECT d.id, coalesce(q.state, d.state), coalesce(q.attempts, d.attempts), q.delivery_id
@@ -89,30 +80,30 @@ FROM json_each(?) AS j CROSS JOIN deliveries d ON d.id = j.value
     LEFT JOIN due q ON q.delivery_id = d.id;
 
 -- name: finish
-UPDATE deliveries SET state = value ->> 0, rule = value ->> 1, reason = value ->> 2,
-    attempts = value ->> 3, tries = value ->> 4, crashes = value ->> 5, updated_at = value ->> 6,
-    digest_id = coalesce(value ->> 7, digest_id), ref = coalesce(value ->> 8, ref)
-FROM json_each(?) WHERE deliveries.id = value ->> 9;
+UPDATE deliveries SET state = r.column1, rule = r.column2, reason = r.column3,
+    attempts = r.column4, tries = r.column5, crashes = r.column6, updated_at = r.column7,
+    digest_id = coalesce(r.column8, digest_id), ref = coalesce(r.column9, ref)
+FROM (VALUES {rows}) AS r WHERE deliveries.id = r.column10;
 
 -- name: leave_queue
-DELETE FROM due WHERE delivery_id IN (SELECT value ->> 0 FROM json_each(?));
+DELETE FROM due WHERE delivery_id IN (VALUES {rows});
 
 -- name: wait_again
-UPDATE due SET state = value ->> 0, due_at = value ->> 1, not_before = value ->> 2,
-    held = value ->> 3, grp = value ->> 4, rule = value ->> 5, reason = value ->> 6,
-    tries = value ->> 7, crashes = value ->> 8, promised = 0, decided = 1, begun = 0
-FROM json_each(?) WHERE delivery_id = value ->> 9;
+UPDATE due SET state = r.column1, due_at = r.column2, not_before = r.column3,
+    held = r.column4, grp = r.column5, rule = r.column6, reason = r.column7,
+    tries = r.column8, crashes = r.column9, promised = 0, decided = 1, begun = 0
+FROM (VALUES {rows}) AS r WHERE delivery_id = r.column10;
 
 -- name: reopen
 -- A finished delivery returns to the queue (see wait_again for the rest of its values).
 INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
     held, grp, rule, reason, attempts, tries, crashes)
 SELECT id, recipient, priority, 0, 0, 'queued', 0, 1, 0, '', NULL, NULL, attempts, 0, 0
-FROM deliveries WHERE id IN (SELECT value ->> 0 FROM json_each(?));
+FROM deliveries WHERE id IN (VALUES {rows});
 
 -- name: touch
-UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = value ->> 0
-FROM json_each(?) WHERE deliveries.id = value ->> 1;
+UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = r.column1
+FROM (VALUES {rows}) AS r WHERE deliveries.id = r.column2;
 
 -- name: wake_all
 UPDATE due SET due_at = max(:now, not_before) WHERE held = 1 AND state <> 'sending';
@@ -129,13 +120,13 @@ UPDATE due SET
 WHERE due_at > :to AND (attempts > 0 OR promised = 1 OR decided = 0);
 
 -- name: renew
-UPDATE due SET due_at = value ->> 0
-FROM json_each(?) WHERE delivery_id = value ->> 1 AND state = 'sending';
+UPDATE due SET due_at = r.column1
+FROM (VALUES {rows}) AS r WHERE delivery_id = r.column2 AND state = 'sending';
 
 -- name: begin
 UPDATE due SET begun = 1
-FROM json_each(?)
-WHERE delivery_id = value ->> 0 AND attempts = value ->> 1 AND state = 'sending';
+FROM (VALUES {rows}) AS r
+WHERE delivery_id = r.column1 AND attempts = r.column2 AND state = 'sending';
 
 -- name: begun
 SELECT q.delivery_id FROM json_each(?) CROSS JOIN due q
