@@ -47,6 +47,7 @@ PEOPLE = ["ada", "bob", "cy"]
 ADDRESSES = ["a@x", "b@x", "c@x"]
 KEYS = ["k", "l"]
 KINDS = ["rule", "type"]
+OWNERS = ["", "w1", "w2"]
 NOTIFICATIONS = [row_id(n) for n in range(900, 904)]
 
 people = st.sampled_from(PEOPLE)
@@ -171,8 +172,10 @@ class TwoStores(RuleBasedStateMachine):
     def time_passes(self, passed: int) -> None:
         self.now += passed
 
-    @rule(limit=st.integers(4, 30), until=spans, counts=st.booleans())
-    def lease_what_is_due(self, limit: int, until: int, counts: bool) -> None:
+    @rule(
+        limit=st.integers(4, 30), until=spans, counts=st.booleans(), owner=st.sampled_from(OWNERS)
+    )
+    def lease_what_is_due(self, limit: int, until: int, counts: bool, owner: str) -> None:
         def take(tx: Tx) -> list[Delivery]:
             rows = tx.due(self.now, limit)
             tx.lease(
@@ -183,6 +186,7 @@ class TwoStores(RuleBasedStateMachine):
                         ),
                         self.now + until,
                         row.crashes + (row.state is State.SENDING),
+                        owner,
                     )
                     for row in rows
                 ]
@@ -191,20 +195,20 @@ class TwoStores(RuleBasedStateMachine):
 
         self.both(take)
 
-    @rule(most=st.integers(0, 3), until=spans)
-    def extend(self, most: int, until: int) -> None:
+    @rule(most=st.integers(0, 3), until=spans, owner=st.sampled_from(OWNERS))
+    def extend(self, most: int, until: int, owner: str) -> None:
         members = [row.id for row in self.some_waiting(most)]
-        self.both(lambda tx: tx.extend(members, self.now + until))
+        self.both(lambda tx: tx.extend(members, self.now + until, owner))
 
     @precondition(exists)
     @rule(number=numbers, until=spans)
     def renew(self, number: int, until: int) -> None:
         row = self.pick(number)
-        self.both(lambda tx: tx.renew([row.id, "unknown"], self.now + until))
+        self.both(lambda tx: tx.renew([(row.id, row.attempts), ("unknown", 1)], self.now + until))
 
-    @rule()
-    def release(self) -> None:
-        self.both(lambda tx: tx.release(self.now))
+    @rule(owner=st.sampled_from([None, *OWNERS]))
+    def release(self, owner: str | None) -> None:
+        self.both(lambda tx: tx.release(self.now, owner=owner))
 
     @precondition(exists)
     @rule(

@@ -103,6 +103,23 @@ def can_move(old: State, new: State) -> bool:
     return new in MOVES[old]
 
 
+def applies(state: State, attempts: int, to: State, attempt: int | None) -> bool:
+    """Whether a result still speaks of a delivery in `state` with so many attempts.
+
+    `attempt` is the number that the result is about, or None for a delivery that nobody holds. A
+    result that comes too late is fenced off; one that asks for an impossible move of the attempt
+    under way is a bug: AssertionError.
+    """
+    assert to is not _S.SENDING, "only a lease makes a delivery SENDING"
+    if attempt is None:
+        waits_on = state in WAITING and to in WAITING
+        return state is not _S.SENDING and (waits_on or can_move(state, to))
+    if state is not _S.SENDING or attempts != attempt:
+        return False
+    assert can_move(state, to), f"no move from {state} to {to}"
+    return True
+
+
 def diagram() -> str:
     """The table as a Mermaid state diagram, one arrow a line, in a stable order."""
     lines = ["stateDiagram-v2"]

@@ -17,7 +17,10 @@ from tactful.ports import Channel, Store
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One engine's store, channels, time and habits. `changed` tells the worker of new work."""
+    """One engine's store, channels, time and habits.
+
+    `changed` tells the worker of new work; `owner` is whose leases its claims are.
+    """
 
     store: Store
     rulebook: Rulebook
@@ -27,3 +30,4 @@ class Context:
     ids: Ids
     settings: Settings
     changed: Callable[[], None]
+    owner: str = ""

@@ -78,8 +78,7 @@ def _begin(jobs: Sequence[Job], store: Store) -> frozenset[str]:
     """Write down that the hand-over of these jobs begins; gives the deliveries still claimed."""
     if not jobs:
         return frozenset()
-    claims = [(job.delivery.id, job.number) for job in jobs]
-    claims += [(member.id, member.attempts + 1) for job in jobs for member in job.members]
+    claims = [claim for job in jobs for claim in job.claims]
     with store.transaction(durable=False) as tx:
         return frozenset(tx.begin(claims))
 

@@ -66,6 +66,12 @@ class Job:
     at: Millis
 
     @property
+    def claims(self) -> list[tuple[str, int]]:
+        """The ids of its deliveries with the numbers of their attempts."""
+        members = [(member.id, member.attempts + 1) for member in self.members]
+        return [(self.delivery.id, self.number), *members]
+
+    @property
     def crashes(self) -> int:
         """The most attempts without an answer that any delivery in it has had."""
         most = self.delivery.crashes
@@ -93,7 +99,7 @@ class Dispatch:
             rows = tx.due(now, limit or self._context.settings.batch)
             if not rows:
                 return Claim()
-            ours = [row.id for row in rows if row.id in in_flight]
+            ours = [(row.id, row.attempts) for row in rows if row.id in in_flight]
             if ours:
                 tx.renew(ours, now + self._context.settings.lease_ms)
             others = [row for row in rows if row.id not in in_flight]
@@ -160,7 +166,7 @@ class _Round:
             self._decide(unit)
         self._tx.lease(self._leases)
         until = self._now + self._settings.lease_ms
-        self._tx.extend(self._members, until)
+        self._tx.extend(self._members, until, self._context.owner)
         self._tx.settle(list(self._results.values()), [])
         self._tx.add_events(self._events)
         if self._cells:
@@ -358,7 +364,7 @@ class _Round:
         number = head.attempts + 1
         attempt = Attempt(head.id, number, head.recipient, self._now, head.kind)
         until = self._now + self._settings.lease_ms
-        self._leases.append(Lease(attempt, until, head.crashes))
+        self._leases.append(Lease(attempt, until, head.crashes, self._context.owner))
         self._members += [member.id for member in members]
         self._history.setdefault(head.recipient, []).append(Entry(self._now, head.kind))
         person = self._person(head.recipient)

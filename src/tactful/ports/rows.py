@@ -23,8 +23,8 @@ class Delivery:
     asked; `held` that a rule, not its schedule, makes it wait. `group` names the digest or
     collapse group it waits in.
     `begun` says that the hand-over of the latest attempt has begun: until then nothing can have
-    been delivered. `tries` counts real failures, `crashes` attempts without an answer, `attempts`
-    all hand-overs.
+    been delivered. `owner` is who holds the lease of a delivery that is being sent. `tries` counts
+    real failures, `crashes` attempts without an answer, `attempts` all hand-overs.
     """
 
     id: str
@@ -55,6 +55,7 @@ class Delivery:
     digest_id: str | None = None
     ref: str | None = None
     begun: bool = False
+    owner: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -105,6 +106,7 @@ class Lease(NamedTuple):
     attempt: Attempt
     until: Millis
     crashes: int
+    owner: str = ""
 
 
 class Result(NamedTuple):

@@ -166,6 +166,14 @@ class Reader(DeliveryReader, LedgerReader, FactReader, DirectoryReader, Protocol
 class QueueWriter(Protocol):
     """Changes to what waits and what is being sent."""
 
+    def guard(self, recipients: Sequence[str]) -> None:
+        """Until the end of the transaction nobody else decides about these recipients.
+
+        What is read of them afterwards is what the last decision left. `due` guards the
+        recipients of what it gives by itself.
+        """
+        ...
+
     def add_notifications(self, rows: Sequence[Notification]) -> None:
         """Store what callers asked for."""
         ...
@@ -185,6 +193,7 @@ class QueueWriter(Protocol):
     def due(self, now: Millis, limit: int) -> list[Delivery]:
         """What is due at `now`: higher priorities first, then by due instant and age.
 
+        Leaves out what somebody else is deciding about at this moment.
         Each lower priority that has anything due gets at least a tenth of `limit`: nothing starves.
         """
         ...
@@ -193,12 +202,16 @@ class QueueWriter(Protocol):
         """Write the attempts and make their deliveries SENDING until the leases end."""
         ...
 
-    def extend(self, delivery_ids: Sequence[str], until: Millis) -> None:
+    def extend(self, delivery_ids: Sequence[str], until: Millis, owner: str = "") -> None:
         """Members of a digest: SENDING until the lease of its head ends, without an attempt."""
         ...
 
-    def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
-        """Longer leases for what is still being sent."""
+    def renew(self, claims: Sequence[tuple[str, int]], until: Millis) -> list[str]:
+        """Longer leases for what is still being sent.
+
+        Claims are ids with the number of their attempt. Gives the ids whose claim still holds: of
+        what somebody else has taken over, nothing is changed.
+        """
         ...
 
     def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
@@ -209,10 +222,11 @@ class QueueWriter(Protocol):
         """
         ...
 
-    def release(self, now: Millis, *, doubt: bool = False) -> int:
-        """Ends all leases: nobody is left who could be sending. Gives how many.
+    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
+        """Ends the leases of an owner who is gone, or all: nobody is left who could be sending.
 
-        With `doubt` what was begun may not have been written down: all count as begun.
+        Gives how many. With `doubt` what was begun may not have been written down: all count as
+        begun.
         """
         ...
 

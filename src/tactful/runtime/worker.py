@@ -224,10 +224,8 @@ class Worker:
         lease_ms = self._context.settings.lease_ms
         if self._in_flight and not 0 <= now - self._renewed_at < lease_ms // 3:
             with self._context.store.transaction() as tx:
-                ids = [
-                    d.id for job in self._in_flight.values() for d in (job.delivery, *job.members)
-                ]
-                tx.renew(ids, self._context.timekeeper.now(tx) + lease_ms)
+                claims = [claim for job in self._in_flight.values() for claim in job.claims]
+                tx.renew(claims, self._context.timekeeper.now(tx) + lease_ms)
             self._renewed_at = now
 
     def _deliver(self, jobs: Sequence[Job], channel: Channel, book: Book) -> None:

@@ -32,6 +32,7 @@ CHANGING: Final = (
     "digest_id",
     "ref",
     "begun",
+    "owner",
 )
 """The fields of a delivery that change after it was added."""
 
@@ -69,6 +70,7 @@ def delivery_copy(row: Delivery) -> Delivery:
         row.digest_id,
         row.ref,
         row.begun,
+        row.owner,
     )
 
 

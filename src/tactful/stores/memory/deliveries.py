@@ -158,4 +158,5 @@ def finish(row: Delivery) -> None:
     row.decided = True
     row.held = False
     row.begun = False
+    row.owner = ""
     row.group = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from tactful.core.lifecycle import ARRIVED, FINISHED, can_move
+from tactful.core.lifecycle import ARRIVED, FINISHED, applies, can_move
 from tactful.core.model import Millis, State
 from tactful.ports import Delivery, Lease, Result, Verdict
 from tactful.stores.memory.copies import changing, delivery_copy
@@ -26,6 +26,9 @@ _BEFORE_SENDING = tuple(state for state in State if can_move(state, SENDING))
 class Moves(Ledger):
     """The life of a delivery once it is in the store."""
 
+    def guard(self, recipients: Sequence[str]) -> None:
+        """See `Tx.guard`; a transaction has the store to itself anyhow."""
+
     def due(self, now: Millis, limit: int) -> list[Delivery]:
         """See `Tx.due`."""
         return [delivery_copy(row) for row in self.queue.peek(now, limit)]
@@ -35,23 +38,23 @@ class Moves(Ledger):
         self._add_attempts([lease.attempt for lease in leases])
         saved = self._journal_rows()
         find, hold = self.rows.get, self._hold
-        for attempt, until, crashes in leases:
+        for attempt, until, crashes, owner in leases:
             row = find(attempt.delivery_id)
             number = attempt.number
             assert row is not None, f"there is no delivery {attempt.delivery_id}"
             assert attempt.recipient == row.recipient, "an attempt is the delivery's recipient's"
             assert number > row.attempts, "each attempt has a number of its own"
-            hold(saved, row, until)
+            hold(saved, row, until, owner)
             row.attempts = number
             row.crashes = crashes
 
-    def extend(self, delivery_ids: Sequence[str], until: Millis) -> None:
+    def extend(self, delivery_ids: Sequence[str], until: Millis, owner: str = "") -> None:
         """See `Tx.extend`; counts as a hand-over, so that a late result is fenced off."""
         saved = self._journal_rows()
         for delivery_id in delivery_ids:
             row = self.rows.get(delivery_id)
             assert row is not None, f"there is no delivery {delivery_id}"
-            self._hold(saved, row, until)
+            self._hold(saved, row, until, owner)
             row.attempts += 1
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
@@ -60,7 +63,7 @@ class Moves(Ledger):
         saved = self._journal_rows()
         for result in results:
             row = self.rows.get(result.delivery_id)
-            if row is None or not _applies(row, result.attempt, result.state):
+            if row is None or not applies(row.state, row.attempts, result.state, result.attempt):
                 fenced.append(result.delivery_id)
             else:
                 self._apply(saved, row, result)
@@ -106,29 +109,36 @@ class Moves(Ledger):
                 self.journal.put(self.arrival_times, key, moved)
         return self._turn_back_attempts(to)
 
-    def renew(self, delivery_ids: Sequence[str], until: Millis) -> None:
+    def renew(self, claims: Sequence[tuple[str, int]], until: Millis) -> list[str]:
         """See `Tx.renew`."""
         saved = self._journal_rows()
-        for delivery_id in delivery_ids:
-            row = self.rows.get(delivery_id)
-            if row is not None and row.state is SENDING:
-                self._look_at(saved, row, until, row.not_before)
+        held = self._held_claims(claims)
+        for row in held:
+            self._look_at(saved, row, until, row.not_before)
+        return [row.id for row in held]
 
     def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
         """See `Tx.begin`."""
         saved = self._journal_rows()
-        begun: list[str] = []
-        for delivery_id, attempt in claims:
-            row = self.rows.get(delivery_id)
-            if row is not None and row.state is SENDING and row.attempts == attempt:
-                saved.append((row, changing(row)))
-                row.begun = True
-                begun.append(delivery_id)
-        return begun
+        held = self._held_claims(claims)
+        for row in held:
+            saved.append((row, changing(row)))
+            row.begun = True
+        return [row.id for row in held]
 
-    def release(self, now: Millis, *, doubt: bool = False) -> int:
+    def _held_claims(self, claims: Sequence[tuple[str, int]]) -> list[Delivery]:
+        found = [(self.rows.get(delivery_id), attempt) for delivery_id, attempt in claims]
+        return [
+            row
+            for row, attempt in found
+            if row is not None and row.state is SENDING and row.attempts == attempt
+        ]
+
+    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
         """See `Tx.release`."""
-        sending = [row for row in self.rows.values() if row.state is SENDING]
+        sending = [
+            row for row in self.rows.values() if row.state is SENDING and owner in (None, row.owner)
+        ]
         saved = self._journal_rows()
         for row in sending:
             self._look_at(saved, row, min(row.due_at, now), row.not_before)
@@ -150,7 +160,7 @@ class Moves(Ledger):
         self.journal.note(self._restore_rows, saved)
         return saved
 
-    def _hold(self, saved: _Saved, row: Delivery, until: Millis) -> None:
+    def _hold(self, saved: _Saved, row: Delivery, until: Millis, owner: str) -> None:
         """Make a delivery SENDING until a lease ends."""
         state = row.state
         assert state in _BEFORE_SENDING, f"{row.id} cannot go from {state} to sending"
@@ -162,6 +172,7 @@ class Moves(Ledger):
         row.promised = False
         row.decided = True
         row.begun = False
+        row.owner = owner
         self.queue.push(row)
 
     def _apply(self, saved: _Saved, row: Delivery, result: Result) -> None:
@@ -207,20 +218,5 @@ class Moves(Ledger):
         row.held = held
         row.group = group
         row.begun = False
+        row.owner = ""
         self._place(row)
-
-
-def _applies(row: Delivery, attempt: int | None, state: State) -> bool:
-    """Whether a result still speaks about the delivery as it is now."""
-    old = row.state
-    assert state is not SENDING, "only a lease makes a delivery SENDING"
-    if attempt is not None:
-        if old is not SENDING or row.attempts != attempt:
-            return False
-        assert can_move(old, state), f"{row.id} cannot go from {old} to {state}"
-        return True
-    if old is SENDING:
-        return False
-    if (old is QUEUED or old is DEFERRED) and (state is QUEUED or state is DEFERRED):
-        return True
-    return can_move(old, state)

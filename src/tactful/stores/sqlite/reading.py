@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import apsw
 import orjson
 
-from tactful.core.model import Entry, Event, Kind, Millis, Recipient, State
-from tactful.core.names import recipient_key
-from tactful.ports import (
-    Attempt,
-    Delivery,
-    Line,
-    Notification,
-    Policy,
-    Remembered,
-    Suppression,
-)
-from tactful.stores.sqlite.rows import (
-    attempt_from,
-    delivery_from,
-    dumps,
-    event_from,
-    notification_from,
-    policy_from,
-    recipient_from,
-)
+from tactful.core.model import Millis
+from tactful.stores.relational.reading import Reading
+from tactful.stores.relational.rows import dumps
+
+LATEST_ATTEMPT: Final = "latest_attempt"
 
 # How many columns the queries have that give many rows.
-_COLUMNS = {
-    "due": 28,
-    "lines": 28,
-    "line_end": 28,
+_COLUMNS: Final = {
+    "due": 29,
+    "lines": 29,
+    "line_end": 29,
     "line_lengths": 2,
-    "deliveries_of_notification": 28,
+    "deliveries_of_notification": 29,
     "history": 6,
     "notifications": 13,
     "where_they_are": 4,
@@ -43,23 +28,26 @@ _COLUMNS = {
     "owners": 2,
     "suppressions": 5,
 }
-LATEST_ATTEMPT = "latest_attempt"
-_MOST_SEQ = (1 << 63) - 1
 
 
-class Questions:
-    """Named queries on one connection, inside a transaction that somebody else ends."""
+class SqliteReader(Reading):
+    """`ports.Reader` on a connection in a transaction that somebody else ends."""
 
     def __init__(self, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
         self._connection = connection
         self._sql = sql
 
-    def _all(self, name: str, values: Any = None) -> list[Any]:
-        """All rows of a query.
+    def latest_attempt(self) -> Millis | None:
+        value = self.note(LATEST_ATTEMPT)
+        return None if value is None else int(value)
+
+    def _all(self, name: str, /, **values: Any) -> list[Any]:
+        """All rows of a query; lists go in as JSON.
 
         Those of `_COLUMNS` come as one JSON array in a single step: every step of a statement lets
         other threads run, and with a step for each row a busy thread would be waited for at each.
         """
+        encode_lists(values)
         width = _COLUMNS.get(name)
         if width is None:
             return self._connection.execute(self._sql[name], values).fetchall()
@@ -72,169 +60,9 @@ class Questions:
         found: list[Any] = orjson.loads(str(rows))
         return found
 
-    def _one(self, name: str, values: Any = None) -> Any:
-        rows = self._all(name, values)
-        return rows[0] if rows else None
 
-
-class DeliveryReading(Questions):
-    """Questions about deliveries, notifications and who waits."""
-
-    def delivery(self, delivery_id: str) -> Delivery | None:
-        row = self._one("delivery", (delivery_id,))
-        return None if row is None else delivery_from(row)
-
-    def deliveries(
-        self,
-        *,
-        notification_id: str | None = None,
-        recipient: str | None = None,
-        state: State | None = None,
-        after: str = "",
-        limit: int = 1000,
-    ) -> list[Delivery]:
-        values: dict[str, Any] = {"after": after, "state": state and state.value, "most": limit}
-        if notification_id is not None:
-            values |= {"notification_id": notification_id, "recipient": recipient}
-            name = "deliveries_of_notification"
-        elif recipient is not None:
-            values["recipient"] = recipient
-            name = "deliveries_of_recipient"
-        else:
-            name = "deliveries"
-        return [delivery_from(row) for row in self._all(name, values)]
-
-    def notifications(self, ids: Sequence[str]) -> dict[str, Notification]:
-        rows = self._all("notifications", (dumps(list(ids)),))
-        return {str(row[0]): notification_from(row) for row in rows}
-
-    def unfinished_broadcasts(self) -> list[Notification]:
-        return [notification_from(row) for row in self._all("unfinished_broadcasts")]
-
-    def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
-        wanted = list(set(recipients))
-        totals = dict(self._all("line_lengths", {"recipients": dumps(wanted)}))
-        found: dict[str, list[Delivery]] = {}
-        short = [recipient for recipient, total in totals.items() if total <= view]
-        if short:
-            for row in self._all("lines", {"recipients": dumps(short)}):
-                waiting = delivery_from(row)
-                found.setdefault(waiting.recipient, []).append(waiting)
-        for recipient, total in totals.items():
-            if total > view:
-                rows = self._all("line_end", {"recipient": recipient, "view": view})
-                found[recipient] = [delivery_from(row) for row in rows]
-        return {recipient: Line(waiting, totals[recipient]) for recipient, waiting in found.items()}
-
-    def next_due(self) -> Millis | None:
-        value: Millis | None = self._one("next_due")[0]
-        return value
-
-    def counts(self, notification_id: str | None = None) -> dict[State, int]:
-        if notification_id is None:
-            rows = self._all("counts")
-        else:
-            rows = self._all("counts_of", (notification_id,))
-        return {State(state): count for state, count in rows}
-
-    def opened(self, notification_id: str) -> list[str]:
-        return [recipient for (recipient,) in self._all("opened", (notification_id,))]
-
-
-class FactReading(Questions):
-    """Questions about events and small notes."""
-
-    def events(
-        self,
-        *,
-        after: int = 0,
-        delivery_id: str | None = None,
-        notification_id: str | None = None,
-        name: str | None = None,
-        limit: int = 1000,
-    ) -> list[Event]:
-        values: dict[str, Any] = {"after": after, "name": name, "most": limit}
-        query = "events"
-        if delivery_id is not None:
-            values["delivery_id"] = delivery_id
-            query = "events_of_delivery"
-        elif notification_id is not None:
-            values["notification_id"] = notification_id
-            query = "events_of_notification"
-        return [event_from(row) for row in self._all(query, values)]
-
-    def last_event(self) -> int:
-        return int(self._one("last_event")[0])
-
-    def note(self, key: str) -> str | None:
-        row = self._one("note", (key,))
-        return None if row is None else str(row[0])
-
-
-class DirectoryReading(Questions):
-    """Questions about people, policies and idempotency keys."""
-
-    def recipient(self, key: str) -> Recipient | None:
-        return self.recipients_by_key([key]).get(key)
-
-    def recipients(
-        self, *, after: int = 0, until: int | None = None, limit: int = 1000
-    ) -> list[tuple[int, Recipient]]:
-        values = {"after": after, "until": _MOST_SEQ if until is None else until, "most": limit}
-        return [recipient_from(row) for row in self._all("recipients", values)]
-
-    def recipients_by_key(self, keys: Sequence[str]) -> dict[str, Recipient]:
-        rows = self._all("recipients_by_key", (dumps(list(keys)),))
-        return {person.id: person for _, person in map(recipient_from, rows)}
-
-    def owners(self, addresses: Sequence[str]) -> dict[str, str]:
-        keys = {address: recipient_key(address) for address in addresses}
-        owners = dict(self._all("owners", (dumps(list(set(keys.values()))),)))
-        return {address: owners[key] for address, key in keys.items() if key in owners}
-
-    def last_recipient(self) -> int:
-        return int(self._one("last_recipient")[0])
-
-    def suppressions(self, addresses: Sequence[str]) -> list[Suppression]:
-        return [Suppression(*row) for row in self._all("suppressions", (dumps(list(addresses)),))]
-
-    def epoch(self) -> int:
-        return int(self._one("epoch")[0])
-
-    def policies(self, kind: str) -> list[Policy]:
-        return [policy_from(row) for row in self._all("policies", {"kind": kind})]
-
-    def policy_history(self, kind: str, name: str | None = None) -> list[Policy]:
-        rows = self._all("policy_history", {"kind": kind, "name": name})
-        return [policy_from(row) for row in rows]
-
-    def remembered(self, keys: Sequence[str]) -> dict[str, Remembered]:
-        rows: Iterable[Any] = self._all("remembered", (dumps(list(keys)),))
-        return {key: Remembered(*values) for key, *values in rows}
-
-
-class LedgerReading(FactReading):
-    """Questions about attempts and throughput."""
-
-    def attempts(self, delivery_id: str) -> list[Attempt]:
-        return [attempt_from(row) for row in self._all("attempts_of", {"id": delivery_id})]
-
-    def history(self, recipients: Sequence[str], since: Millis) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        kinds: dict[tuple[str, str, str, int], Kind] = {}
-        values = {"recipients": dumps(list(set(recipients))), "since": since}
-        for recipient, at, *parts in self._all("history", values):
-            kind = kinds.setdefault(tuple(parts), Kind(*parts))
-            found.setdefault(recipient, []).append(Entry(at, kind))
-        return found
-
-    def cells(self, keys: Sequence[str]) -> dict[str, int]:
-        return dict(self._all("cells", (dumps(list(keys)),)))
-
-    def latest_attempt(self) -> Millis | None:
-        value = self.note(LATEST_ATTEMPT)
-        return None if value is None else int(value)
-
-
-class SqliteReader(DeliveryReading, LedgerReading, DirectoryReading):
-    """`ports.Reader`: all questions."""
+def encode_lists(values: dict[str, Any]) -> None:
+    """Turns lists into JSON texts, which `json_each` takes apart."""
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = dumps(value)

@@ -1,6 +1,6 @@
 -- name: recipients_by_key
 SELECT seq, id, name, email, timezone, locale, addresses, mute FROM recipients
-WHERE id IN (SELECT value FROM json_each(?));
+WHERE id IN (SELECT value FROM json_each(:keys));
 
 -- name: recipients
 SELECT seq, id, name, email, timezone, locale, addresses, mute FROM recipients
@@ -14,13 +14,14 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email,
     mute = excluded.mute;
 
 -- name: remove_recipient
-DELETE FROM recipients WHERE id = ?;
+DELETE FROM recipients WHERE id = :id;
 
 -- name: last_recipient
 SELECT coalesce(max(seq), 0) FROM recipients;
 
 -- name: owners
-SELECT address, recipient FROM addresses WHERE address IN (SELECT value FROM json_each(?));
+SELECT address, recipient FROM addresses
+WHERE address IN (SELECT value FROM json_each(:addresses));
 
 -- name: put_address
 INSERT INTO addresses (address, recipient)
@@ -41,14 +42,15 @@ DELETE FROM addresses WHERE recipient IN (VALUES {rows});
 
 -- name: suppressions
 SELECT channel, address, scope, reason, at FROM suppressions
-WHERE address IN (SELECT value FROM json_each(?)) ORDER BY address, channel, scope;
+WHERE address IN (SELECT value FROM json_each(:addresses)) ORDER BY address, channel, scope;
 
 -- name: suppress
-INSERT INTO suppressions (channel, address, scope, reason, at) VALUES (?, ?, ?, ?, ?)
+INSERT INTO suppressions (channel, address, scope, reason, at)
+VALUES (:channel, :address, :scope, :reason, :at)
 ON CONFLICT (address, channel, scope) DO UPDATE SET reason = excluded.reason, at = excluded.at;
 
 -- name: unsuppress
-DELETE FROM suppressions WHERE channel = ? AND address = ?;
+DELETE FROM suppressions WHERE channel = :channel AND address = :address;
 
 -- name: epoch
 SELECT coalesce(max(version), 0) FROM policies;
@@ -64,19 +66,22 @@ SELECT version, kind, name, body, at, author FROM policies
 WHERE kind = :kind AND (:name IS NULL OR name = :name) ORDER BY version;
 
 -- name: put_policy
-INSERT INTO policies (kind, name, body, at, author) VALUES (?, ?, ?, ?, ?);
+INSERT INTO policies (kind, name, body, at, author) VALUES (:kind, :name, :body, :at, :author)
+RETURNING version;
 
 -- name: remembered
 SELECT key, fingerprint, answer, expires_at FROM idempotency
-WHERE key IN (SELECT value FROM json_each(?));
+WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: remember
-INSERT INTO idempotency (key, fingerprint, answer, expires_at) VALUES (?, ?, ?, ?)
+INSERT INTO idempotency (key, fingerprint, answer, expires_at)
+VALUES (:key, :fingerprint, :answer, :expires_at)
 ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
     expires_at = excluded.expires_at;
 
 -- name: note
-SELECT value FROM notes WHERE key = ?;
+SELECT value FROM notes WHERE key = :key;
 
 -- name: set_note
-INSERT INTO notes (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+INSERT INTO notes (key, value) VALUES (:key, :value)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;

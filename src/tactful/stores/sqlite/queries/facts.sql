@@ -1,5 +1,5 @@
 -- name: delivery
-SELECT * FROM delivery_rows WHERE id = ?;
+SELECT * FROM delivery_rows WHERE id = :id;
 
 -- name: deliveries
 SELECT * FROM delivery_rows WHERE id > :after AND (:state IS NULL OR state = :state)
@@ -24,11 +24,11 @@ UNION ALL SELECT state, count(*) FROM due GROUP BY state;
 -- name: counts_of
 SELECT coalesce(q.state, d.state), count(*)
 FROM deliveries d LEFT JOIN due q ON q.delivery_id = d.id
-WHERE d.notification_id = ? GROUP BY 1;
+WHERE d.notification_id = :id GROUP BY 1;
 
 -- name: opened
 SELECT DISTINCT recipient FROM deliveries
-WHERE notification_id = ? AND opened_at IS NOT NULL ORDER BY recipient;
+WHERE notification_id = :id AND opened_at IS NOT NULL ORDER BY recipient;
 
 -- name: engage
 UPDATE deliveries SET opened_at = :opened_at, clicked_at = :clicked_at
@@ -76,10 +76,10 @@ SELECT coalesce(max(seq), 0) FROM events;
 SELECT id FROM deliveries WHERE state IS NOT NULL AND updated_at < :before LIMIT :most;
 
 -- name: prune_deliveries
-DELETE FROM deliveries WHERE id IN (SELECT value FROM json_each(?));
+DELETE FROM deliveries WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: prune_events
-DELETE FROM events WHERE delivery_id IN (SELECT value FROM json_each(?));
+DELETE FROM events WHERE delivery_id IN (SELECT value FROM json_each(:ids));
 
 -- name: prune_attempts
 DELETE FROM attempts WHERE (recipient, at, delivery_id, number) IN (

@@ -32,7 +32,7 @@ ORDER BY a.number;
 UPDATE attempts SET at = :to WHERE at > :to;
 
 -- name: cells
-SELECT key, tat FROM cells WHERE key IN (SELECT value FROM json_each(?));
+SELECT key, tat FROM cells WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: set_cell
 INSERT INTO cells (key, tat)

@@ -6,7 +6,7 @@ VALUES {rows};
 -- name: notifications
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
     audience_end, audience, cancelled
-FROM notifications WHERE id IN (SELECT value FROM json_each(?));
+FROM notifications WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: unfinished_broadcasts
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
@@ -17,7 +17,7 @@ FROM notifications WHERE cursor IS NOT NULL ORDER BY id;
 UPDATE notifications SET cursor = :cursor WHERE id = :id AND cancelled = 0;
 
 -- name: cancel_broadcast
-UPDATE notifications SET cursor = NULL, cancelled = 1 WHERE id = ?;
+UPDATE notifications SET cursor = NULL, cancelled = 1 WHERE id = :id;
 
 -- name: add_delivery
 INSERT INTO deliveries (id, notification_id, recipient, channel, address, type, category, priority,
@@ -66,17 +66,17 @@ SELECT min(due_at) FROM (
 
 -- name: lease
 UPDATE due SET state = 'sending', due_at = r.column1, attempts = r.column2,
-    crashes = r.column3, promised = 0, decided = 1, begun = 0
-FROM (VALUES {rows}) AS r WHERE delivery_id = r.column4;
+    crashes = r.column3, owner = r.column4, promised = 0, decided = 1, begun = 0
+FROM (VALUES {rows}) AS r WHERE delivery_id = r.column5;
 
 -- name: extend
-UPDATE due SET state = 'sending', due_at = r.column1, attempts = attempts + 1, promised = 0,
-    decided = 1, begun = 0
-FROM (VALUES {rows}) AS r WHERE delivery_id = r.column2;
+UPDATE due SET state = 'sending', due_at = r.column1, owner = r.column2, attempts = attempts + 1,
+    promised = 0, decided = 1, begun = 0
+FROM (VALUES {rows}) AS r WHERE delivery_id = r.column3;
 
 -- name: where_they_are
 SELECT d.id, coalesce(q.state, d.state), coalesce(q.attempts, d.attempts), q.delivery_id
-FROM json_each(?) AS j CROSS JOIN deliveries d ON d.id = j.value
+FROM json_each(:ids) AS j CROSS JOIN deliveries d ON d.id = j.value
     LEFT JOIN due q ON q.delivery_id = d.id;
 
 -- name: finish
@@ -91,7 +91,8 @@ DELETE FROM due WHERE delivery_id IN (VALUES {rows});
 -- name: wait_again
 UPDATE due SET state = r.column1, due_at = r.column2, not_before = r.column3,
     held = r.column4, grp = r.column5, rule = r.column6, reason = r.column7,
-    tries = r.column8, crashes = r.column9, promised = 0, decided = 1, begun = 0
+    tries = r.column8, crashes = r.column9, promised = 0, decided = 1, begun = 0,
+    owner = ''
 FROM (VALUES {rows}) AS r WHERE delivery_id = r.column10;
 
 -- name: reopen
@@ -120,18 +121,15 @@ UPDATE due SET
 WHERE due_at > :to AND (attempts > 0 OR promised = 1 OR decided = 0);
 
 -- name: renew
-UPDATE due SET due_at = r.column1
-FROM (VALUES {rows}) AS r WHERE delivery_id = r.column2 AND state = 'sending';
+UPDATE due SET due_at = r.column1 FROM (VALUES {rows}) AS r WHERE delivery_id = r.column2;
 
 -- name: begin
-UPDATE due SET begun = 1
-FROM (VALUES {rows}) AS r
-WHERE delivery_id = r.column1 AND attempts = r.column2 AND state = 'sending';
+UPDATE due SET begun = 1 WHERE delivery_id IN (VALUES {rows});
 
--- name: begun
-SELECT q.delivery_id FROM json_each(?) CROSS JOIN due q
-    ON q.delivery_id = value ->> 0 AND q.attempts = value ->> 1
-WHERE q.state = 'sending' AND q.begun = 1;
+-- name: sending
+SELECT q.delivery_id, q.attempts FROM json_each(:ids) CROSS JOIN due q ON q.delivery_id = value
+WHERE q.state = 'sending';
 
 -- name: release
-UPDATE due SET due_at = min(due_at, :now), begun = max(begun, :doubt) WHERE state = 'sending';
+UPDATE due SET due_at = min(due_at, :now), begun = max(begun, :doubt)
+WHERE state = 'sending' AND (:owner IS NULL OR owner = :owner);

@@ -39,7 +39,7 @@ VERBS: Final[dict[str, Callable[[Tx], object]]] = {
     "lease": lambda tx: tx.lease([Lease(attempt(1, at=T0 + 5), T0 + HOUR, 1)]),
     "rescue": lambda tx: tx.lease([Lease(attempt(2, number=2), T0 + HOUR, 1)]),
     "extend": lambda tx: tx.extend(ids(1, 4), T0 + HOUR),
-    "renew": lambda tx: tx.renew(ids(2), T0 + HOUR),
+    "renew": lambda tx: tx.renew([(row_id(2), 1)], T0 + HOUR),
     "begin": lambda tx: tx.begin([(row_id(2), 1)]),
     "release": lambda tx: tx.release(T0),
     "finish": lambda tx: tx.settle([result(2, State.SENT, ref="m")], [verdict(2)]),

@@ -101,7 +101,8 @@ class Leases(StoreSuite):
         add(store, delivery(2))
         finished(store, 3, State.SENT)
         with store.transaction() as tx:
-            tx.renew(ids(1, 2, 3, 4), T0 + HOUR)
+            claims = [(row_id(1), 1), (row_id(2), 0), (row_id(3), 1), (row_id(4), 1)]
+            assert tx.renew(claims, T0 + HOUR) == ids(1)
         assert (known(store, 1).due_at, known(store, 1).attempts) == (T0 + HOUR, 1)
         assert known(store, 2).due_at == T0
         assert known(store, 3).state is State.SENT
@@ -119,6 +120,30 @@ class Leases(StoreSuite):
         assert due_ids(store, T0 + 5) == ids(1, 2)
         assert known(store, 1).state is State.SENDING
         assert known(store, 3).due_at == T0 + HOUR
+
+    def test_what_somebody_else_has_taken_over_is_not_renewed(self, store: Store) -> None:
+        """The claim is an attempt, not the delivery."""
+        sending(store, 1)
+        with store.transaction() as tx:
+            tx.lease([Lease(attempt(1, number=2), T0 + MINUTE, 1)])
+            assert tx.renew([(row_id(1), 1)], T0 + HOUR) == []
+        assert known(store, 1).due_at == T0 + MINUTE
+
+    def test_the_leases_of_one_owner_can_be_released_alone(self, store: Store) -> None:
+        """Those of a worker that is gone, while others go on."""
+        add(store, delivery(1), delivery(2), delivery(3))
+        with store.transaction() as tx:
+            tx.lease([Lease(attempt(1), T0 + MINUTE, 0, "w1")])
+            tx.lease([Lease(attempt(2), T0 + MINUTE, 0, "w2")])
+            tx.extend(ids(3), T0 + MINUTE, "w1")
+        assert [known(store, n).owner for n in (1, 2, 3)] == ["w1", "w2", "w1"]
+        with store.transaction() as tx:
+            assert tx.release(T0, owner="w1") == 2
+            assert tx.release(T0, owner="nobody") == 0
+        assert due_ids(store, T0) == ids(1, 3)
+        with store.transaction() as tx:
+            tx.settle([result(1, State.DEFERRED, due_at=T0)], [])
+        assert known(store, 1).owner == ""
 
     def test_what_has_begun_is_known_until_it_ends(self, store: Store) -> None:
         """Only for what is being sent, and anew for each attempt."""

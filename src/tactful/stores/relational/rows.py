@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
-import apsw
 import orjson
 
 from tactful.core.model import Content, Event, Kind, Recipient, State
 from tactful.ports import Attempt, Delivery, Notification, Policy
+
+Row: TypeAlias = Sequence[Any]
 
 _STATES = {state.value: state for state in State}
 
@@ -18,11 +20,10 @@ def dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def delivery_from(row: apsw.SQLiteValues) -> Delivery:
+def delivery_from(row: Row) -> Delivery:
     """A row of `queue_rows` or `delivery_rows`; their columns are in the order of the fields."""
-    values: tuple[Any, ...] = row
-    (id_, notification, recipient, channel, address, type_, category, priority) = values[:8]
-    (created, state, due, not_before, expires, promised, decided, held, group) = values[8:17]
+    (id_, notification, recipient, channel, address, type_, category, priority) = row[:8]
+    (created, state, due, not_before, expires, promised, decided, held, group) = row[8:17]
     delivery = Delivery(
         id_,
         notification,
@@ -41,9 +42,10 @@ def delivery_from(row: apsw.SQLiteValues) -> Delivery:
         decided == 1,
         held == 1,
         group,
-        *values[17:27],
+        *row[17:27],
     )
-    delivery.begun = values[27] == 1
+    delivery.begun = row[27] == 1
+    delivery.owner = row[28]
     return delivery
 
 
@@ -93,11 +95,10 @@ def due_row(d: Delivery) -> tuple[Any, ...]:
     )
 
 
-def notification_from(row: apsw.SQLiteValues) -> Notification:
+def notification_from(row: Row) -> Notification:
     """A row of `notifications`."""
-    values: tuple[Any, ...] = row
-    (id_, type_, category, priority, content, created, channels, expires, not_before) = values[:9]
-    cursor, audience_end, audience, cancelled = values[9:]
+    (id_, type_, category, priority, content, created, channels, expires, not_before) = row[:9]
+    cursor, audience_end, audience, cancelled = row[9:]
     return Notification(
         id_,
         type_,
@@ -145,33 +146,29 @@ def notification_row(n: Notification) -> tuple[Any, ...]:
     )
 
 
-def attempt_from(row: apsw.SQLiteValues) -> Attempt:
+def attempt_from(row: Row) -> Attempt:
     """A row of `attempts_of`."""
-    values: tuple[Any, ...] = row
-    delivery, number, recipient, at, *kind = values[:8]
-    counts, outcome, detail = values[8:]
+    delivery, number, recipient, at, *kind = row[:8]
+    counts, outcome, detail = row[8:]
     return Attempt(delivery, number, recipient, at, Kind(*kind), counts == 1, outcome, detail)
 
 
-def event_from(row: apsw.SQLiteValues) -> Event:
+def event_from(row: Row) -> Event:
     """A row of `events`."""
-    values: tuple[Any, ...] = row
-    seq, name, delivery, at, notification, recipient, data = values
+    seq, name, delivery, at, notification, recipient, data = row
     facts = orjson.loads(data) if data else {}
     return Event(name, delivery, at, notification, recipient, facts, seq)
 
 
-def recipient_from(row: apsw.SQLiteValues) -> tuple[int, Recipient]:
+def recipient_from(row: Row) -> tuple[int, Recipient]:
     """A row of `recipients` with its registration number."""
-    values: tuple[Any, ...] = row
-    seq, id_, name, email, timezone, locale, addresses, mute = values
+    seq, id_, name, email, timezone, locale, addresses, mute = row
     return seq, Recipient(
         id_, name, email, timezone, locale, orjson.loads(addresses), tuple(orjson.loads(mute))
     )
 
 
-def policy_from(row: apsw.SQLiteValues) -> Policy:
+def policy_from(row: Row) -> Policy:
     """A row of `policies`."""
-    values: tuple[Any, ...] = row
-    version, kind, name, body, at, author = values
+    version, kind, name, body, at, author = row
     return Policy(version, kind, name, None if body is None else orjson.loads(body), at, author)

@@ -1,0 +1,283 @@
+"""Changes to an SQL store; see `ports.Tx` for what each promises.
+
+The texts of the queries are the dialect's, their names and values are the same for all.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tactful.core.lifecycle import INITIAL, WAITING, applies
+from tactful.core.model import Event, Millis, Recipient, State
+from tactful.core.names import address_keys
+from tactful.ports import (
+    Delivery,
+    Lease,
+    Notification,
+    Remembered,
+    Result,
+    Suppression,
+    Verdict,
+)
+from tactful.stores.relational.reading import Reading
+from tactful.stores.relational.rows import (
+    Row,
+    delivery_row,
+    due_row,
+    dumps,
+    notification_row,
+)
+
+
+class Changes(Reading):
+    """Named changes on the writing connection."""
+
+    @abstractmethod
+    def _run(self, name: str, /, **values: Any) -> int:
+        """Run a query; gives how many rows of the table it changed."""
+
+    @abstractmethod
+    def _many(self, name: str, rows: Sequence[Row]) -> int:
+        """Run a query on many rows of values; gives how many rows of the table it changed."""
+
+    def set_note(self, key: str, value: str) -> None:
+        self._run("set_note", key=key, value=value)
+
+
+class QueueWriting(Changes):
+    """Changes to what waits and what is being sent."""
+
+    def add_notifications(self, rows: Sequence[Notification]) -> None:
+        self._many("add_notification", [notification_row(row) for row in rows])
+
+    def advance_broadcast(self, notification_id: str, cursor: int | None) -> None:
+        self._run("advance_broadcast", id=notification_id, cursor=cursor)
+
+    def cancel_broadcast(self, notification_id: str) -> None:
+        self._run("cancel_broadcast", id=notification_id)
+
+    def add_deliveries(self, rows: Sequence[Delivery]) -> None:
+        assert all(row.state in INITIAL for row in rows), "a delivery starts in an initial state"
+        self._many("add_delivery", [delivery_row(row, row.state in WAITING) for row in rows])
+        self._many("add_due", [due_row(row) for row in rows if row.state in WAITING])
+
+    def lease(self, leases: Sequence[Lease]) -> None:
+        if not leases:
+            return
+        attempts = [lease.attempt for lease in leases]
+        self._many(
+            "add_attempt",
+            [
+                (a.recipient, a.at, a.delivery_id, a.number, *a.kind, a.counts, None, None)
+                for a in attempts
+            ],
+        )
+        leased = self._many(
+            "lease",
+            [
+                (lease.until, lease.attempt.number, lease.crashes, lease.owner, a.delivery_id)
+                for lease, a in zip(leases, attempts, strict=True)
+            ],
+        )
+        assert leased == len(leases), "only what is in the queue can be leased"
+
+    def extend(self, delivery_ids: Sequence[str], until: Millis, owner: str = "") -> None:
+        extended = self._many("extend", [(until, owner, id_) for id_ in delivery_ids])
+        assert extended == len(delivery_ids), "only what is in the queue can be leased"
+
+    def renew(self, claims: Sequence[tuple[str, int]], until: Millis) -> list[str]:
+        held = self._held(claims)
+        self._many("renew", [(until, delivery_id) for delivery_id in held])
+        return held
+
+    def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
+        held = self._held(claims)
+        self._many("begin", [(delivery_id,) for delivery_id in held])
+        return held
+
+    def _held(self, claims: Sequence[tuple[str, int]]) -> list[str]:
+        """The ids whose claim still holds."""
+        attempts = dict(self._all("sending", ids=[delivery_id for delivery_id, _ in claims]))
+        return [id_ for id_, number in claims if attempts.get(id_) == number]
+
+    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
+        return self._run("release", now=now, doubt=doubt, owner=owner)
+
+    def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
+        known = self._where_they_are([result.delivery_id for result in results])
+        fenced: list[str] = []
+        finished: list[Any] = []
+        waiting: list[Any] = []
+        reopened: list[Any] = []
+        for result in results:
+            state, attempts, queued = known.get(result.delivery_id, (None, None, None))
+            if state is None or not applies(State(state), attempts, result.state, result.attempt):
+                fenced.append(result.delivery_id)
+            elif result.due_at is None:
+                finished.append(_finish_row(result, attempts))
+            else:
+                if queued is None:
+                    reopened.append((result.delivery_id,))
+                waiting.append(result)
+        self._many("finish", finished)
+        self._many("leave_queue", [(row[-1],) for row in finished])
+        self._many("reopen", reopened)
+        self._many("touch", [(result.at, result.delivery_id) for result in waiting])
+        self._many("wait_again", [_wait_row(result) for result in waiting])
+        self._judge(verdicts)
+        return fenced
+
+    def _where_they_are(self, ids: list[str]) -> dict[str, Row]:
+        """State, attempts and the id in the queue, if it is there, of each delivery."""
+        return {row[0]: row[1:] for row in self._all("where_they_are", ids=ids)}
+
+    def _judge(self, verdicts: Sequence[Verdict]) -> None:
+        rows = [
+            (v.outcome, v.detail, v.counts, v.recipient, v.delivery_id, v.number, v.at)
+            for v in verdicts
+        ]
+        if self._many("judge", rows) < len(rows):
+            # Some were restamped since: look through their recipients' whole history.
+            self._many("judge_restamped", [row[:-1] for row in rows])
+
+    def wake(self, now: Millis, recipient: str | None = None) -> int:
+        if recipient is None:
+            return self._run("wake_all", now=now)
+        return self._run("wake_one", now=now, recipient=recipient)
+
+    def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
+        changed = self._run("turn_back_attempts", to=to)
+        self._run("turn_back_queue", to=to)
+        self._run("turn_back_cells", to=to, ahead=ahead_ms)
+        return changed
+
+
+class FactWriting(Changes):
+    """Changes to what is known."""
+
+    def engage(self, delivery_id: str, opened_at: Millis, clicked_at: Millis | None) -> bool:
+        if self._run("engage", id=delivery_id, opened_at=opened_at, clicked_at=clicked_at):
+            return True
+        if clicked_at is not None:
+            self._run("click", id=delivery_id, clicked_at=clicked_at)
+        return False
+
+    def set_cells(self, cells: Mapping[str, int]) -> None:
+        self._many("set_cell", list(cells.items()))
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        self._many(
+            "add_event",
+            [
+                (
+                    event.name,
+                    event.delivery_id,
+                    event.at,
+                    None if event.delivery_id else event.notification_id,
+                    None if event.delivery_id else event.recipient,
+                    dumps(event.data) if event.data else None,
+                )
+                for event in events
+            ],
+        )
+
+    def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
+        ids = [row[0] for row in self._all("prunable", before=before, most=limit)]
+        gone = 0
+        if ids:
+            gone += self._run("prune_deliveries", ids=ids)
+            gone += self._run("prune_events", ids=ids)
+        gone += self._run("prune_attempts", before=history_before, most=limit)
+        gone += self._run("prune_notifications", before=before, most=limit)
+        gone += self._run("prune_idempotency", before=before, most=limit)
+        return gone
+
+
+class DirectoryWriting(Changes):
+    """Changes to people, policies and idempotency keys."""
+
+    def put_recipients(self, rows: Sequence[Recipient]) -> int:
+        rows = list({row.id: row for row in rows}.values())
+        before = self.recipients_by_key([row.id for row in rows])
+        self._many(
+            "put_recipient",
+            [
+                (
+                    row.id,
+                    row.name,
+                    row.email,
+                    row.timezone,
+                    row.locale,
+                    dumps(dict(row.addresses)),
+                    dumps(list(row.mute)),
+                )
+                for row in rows
+            ],
+        )
+        self._many("leave_addresses", [(row.id,) for row in rows if row.id in before])
+        owners = {key: row.id for row in rows for key in address_keys(row)}
+        self._many("put_address", list(owners.items()))
+        registered = self.recipients_by_key(list(owners))
+        taken = [(key, owner) for key, owner in owners.items() if key not in registered]
+        for table in ("attempts", "due", "deliveries"):
+            self._many(f"take_over_{table}", taken)
+        return len(rows) - len(before)
+
+    def remove_recipient(self, key: str) -> bool:
+        self._many("leave_addresses", [(key,)])
+        return self._run("remove_recipient", id=key) > 0
+
+    def suppress(self, row: Suppression) -> None:
+        self._run("suppress", **row._asdict())
+
+    def unsuppress(self, channel: str, address: str) -> bool:
+        return self._run("unsuppress", channel=channel, address=address) > 0
+
+    def put_policy(
+        self, kind: str, name: str, body: Mapping[str, Any] | None, at: Millis, author: str
+    ) -> int:
+        text = None if body is None else dumps(body)
+        row = self._one("put_policy", kind=kind, name=name, body=text, at=at, author=author)
+        return int(row[0])
+
+    def remember(self, key: str, value: Remembered) -> None:
+        self._run("remember", key=key, **value._asdict())
+
+
+class Writing(QueueWriting, FactWriting, DirectoryWriting):
+    """`ports.Tx`: the same questions, and changes that a commit makes true together.
+
+    Left to the dialect: `guard` and `due`.
+    """
+
+
+def _finish_row(r: Result, attempts: int) -> tuple[Any, ...]:
+    return (
+        r.state.value,
+        r.rule,
+        r.reason,
+        attempts,
+        r.tries,
+        r.crashes,
+        r.at,
+        r.digest_id,
+        r.ref,
+        r.delivery_id,
+    )
+
+
+def _wait_row(r: Result) -> tuple[Any, ...]:
+    return (
+        r.state.value,
+        r.due_at,
+        r.not_before,
+        r.held,
+        r.group,
+        r.rule,
+        r.reason,
+        r.tries,
+        r.crashes,
+        r.delivery_id,
+    )
