@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -40,7 +41,7 @@ from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.unsubscribe import Unsubscribe
 from tactful.engine.upkeep import Upkeep
 from tactful.ports import Channel, Clock, Delivery, Store
-from tactful.runtime.clock import SystemClock
+from tactful.runtime.clock import StoreClock, SystemClock
 from tactful.runtime.entropy import new_secret, random_bits
 from tactful.runtime.worker import Worker
 from tactful.stores.memory import MemoryStore
@@ -51,13 +52,32 @@ PRUNE_EVERY_MS = HOUR
 SECRET_NOTE = "unsubscribe_secret"  # noqa: S105 - the name of a note, not a secret
 
 
+POSTGRES = "tactful.stores.postgres.store:PostgresStore"
+"""Looked up when it is asked for: its driver is an extra and takes a while to load."""
+
+
 def open_store(url: str) -> Store:
-    """The store that a URL names: `sqlite:///file.db` or `memory://`; raises ConfigError."""
+    """The store that a URL names; raises ConfigError, Unavailable.
+
+    `sqlite:///file.db`, `memory://`, or `postgresql://user@host/database` with the extra
+    `tactful[postgres]`.
+    """
     if not isinstance(url, str):
         raise ConfigError(f"store: must be a URL such as sqlite:///notify.db, not {url!r}")
     if url.startswith("memory:"):
         return MemoryStore(url)
+    if url.startswith(("postgresql:", "postgres:")):
+        try:
+            make: Callable[[str], Store] = resolve_name(POSTGRES)
+        except ImportError:
+            raise ConfigError("store: PostgreSQL needs `pip install tactful[postgres]`") from None
+        return make(url)
     return SqliteStore(url)
+
+
+def clock_of(store: Store) -> Clock:
+    """The store's clock where machines share one, else this machine's; raises Unavailable."""
+    return SystemClock() if store.time() is None else StoreClock(store.time)
 
 
 class Tactful:
@@ -88,7 +108,7 @@ class Tactful:
         if len(set(names)) != len(names):
             raise ConfigError(f"channels: names must differ, not {', '.join(names)}")
         self.store: Store = open_store(store) if isinstance(store, str) else store
-        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.clock: Clock = clock if clock is not None else clock_of(self.store)
         self._context = Context(
             self.store,
             Rulebook(),

@@ -1,4 +1,4 @@
-"""Both stores, each with a world on it."""
+"""All stores, each with a world on it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,15 +16,26 @@ SAMPLE_RULES = (
 )
 
 
+_URLS = {"sqlite": "file_url", "postgres": "postgres_store_url"}
+
+
 @pytest.fixture
 def file_url(tmp_path: Path) -> str:
     """A store that outlives its process."""
     return f"sqlite:///{tmp_path / 'tactful.db'}"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, file_url: str) -> str:
-    return "memory://" if request.param == "memory" else file_url
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    if request.param == "memory":
+        return "memory://"
+    return str(request.getfixturevalue(_URLS[request.param]))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def lasting_url(request: pytest.FixtureRequest) -> str:
+    """A store that outlives its process."""
+    return str(request.getfixturevalue(_URLS[request.param]))
 
 
 @pytest.fixture
@@ -48,9 +59,9 @@ def world(make_world: Callable[..., World], url: str) -> World:
 
 
 @pytest.fixture
-def lasting(make_world: Callable[..., World], file_url: str) -> World:
-    """A world on a file, for what has to survive."""
-    return make_world(file_url)
+def lasting(make_world: Callable[..., World], lasting_url: str) -> World:
+    """A world on a store that keeps what has to survive."""
+    return make_world(lasting_url)
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tactful.channels.capture import CaptureChannel
+from tactful.channels.failover import FailoverChannel
 from tactful.channels.inbox import InboxChannel
 from tactful.channels.smtp import SmtpChannel
 from tactful.ports import Channel
+from tactful.runtime.clock import ManualClock
 from tactful.testing.contracts.channel import ChannelContract
 from tactful.testing.smtp_sink import SmtpSink
 
@@ -41,3 +43,14 @@ class TestSmtp(ChannelContract):
             username="app",
             password=self.secret,
         )
+
+
+class TestFailover(TestSmtp):
+    """Over two servers, the first of which is away."""
+
+    def make_channel(self) -> Channel:
+        with SmtpSink() as gone:
+            away = SmtpChannel(
+                host=gone.host, port=gone.port, sender="tactful@example.org", name="away"
+            )
+        return FailoverChannel("mail", [away, super().make_channel()], clock=ManualClock(0).now)

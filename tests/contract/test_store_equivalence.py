@@ -1,18 +1,20 @@
-"""Whatever is done to both stores, they answer alike.
+"""Whatever is done to two stores, they answer alike.
 
-The memory store is the model: dictionaries and lists. Hypothesis makes up a history of verbs, both
-stores live through it, and after every step everything that can be asked is compared. What the
-port leaves open is not made to happen: which rows go first when `prune` is cut short,
+The memory store is the model: dictionaries and lists. Hypothesis makes up a history of verbs, it
+and another store live through it, and after every step everything that can be asked is compared.
+What the port leaves open is not made to happen: which rows go first when `prune` is cut short,
 and which numbers of registration are left out.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
+import psycopg
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -32,16 +34,24 @@ from tactful.ports import (
     Lease,
     Remembered,
     Result,
+    Store,
     Suppression,
     Tx,
     Verdict,
 )
 from tactful.stores.memory import MemoryStore
+from tactful.stores.postgres.store import PostgresStore
 from tactful.stores.sqlite.store import SqliteStore
 from tactful.testing.contracts.store.rows import T0, notification, row_id
 from tactful.testing.contracts.store.snapshot import snapshot
 
 T = TypeVar("T")
+
+EMPTY = """
+TRUNCATE notifications, deliveries, due, attempts, events, recipients, addresses, suppressions,
+    policies, idempotency, cells, notes RESTART IDENTITY;
+INSERT INTO notes VALUES ('clock', '0');
+"""
 
 PEOPLE = ["ada", "bob", "cy"]
 ADDRESSES = ["a@x", "b@x", "c@x"]
@@ -64,22 +74,23 @@ class _GivenUp(Exception):
 class TwoStores(RuleBasedStateMachine):
     """Rules are the verbs; `self.now` is the time of both stores."""
 
+    other: ClassVar[Callable[[], AbstractContextManager[Store]]]
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
         self.memory = MemoryStore()
-        self.sqlite = SqliteStore(f"sqlite:///{Path(self.folder.name, 'a.db')}")
+        self.life = ExitStack()
+        self.another = self.life.enter_context(type(self).other())
         self.now = T0
         self.known: list[str] = []
 
     def teardown(self) -> None:
-        self.sqlite.close()
-        self.folder.cleanup()
+        self.life.close()
 
     def both(self, change: Callable[[Tx], T]) -> T:
         with self.memory.transaction() as tx:
             expected = change(tx)
-        with self.sqlite.transaction(durable=False) as tx:
+        with self.another.transaction(durable=False) as tx:
             assert change(tx) == expected
         return expected
 
@@ -105,7 +116,7 @@ class TwoStores(RuleBasedStateMachine):
     @invariant()
     def they_answer_alike(self) -> None:
         seen = []
-        for store in (self.memory, self.sqlite):
+        for store in (self.memory, self.another):
             answers = snapshot(
                 store,
                 notifications=NOTIFICATIONS,
@@ -406,7 +417,7 @@ class TwoStores(RuleBasedStateMachine):
             tx.prune(self.now, self.now, 1_000)
             raise _GivenUp
 
-        for store in (self.memory, self.sqlite):
+        for store in (self.memory, self.another):
             try:
                 with store.transaction(durable=False) as tx:
                     try_it(tx)
@@ -414,11 +425,19 @@ class TwoStores(RuleBasedStateMachine):
                 pass
 
 
-def test_both_stores_answer_alike() -> None:
+@contextmanager
+def on_sqlite() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(f"sqlite:///{Path(folder, 'a.db')}")
+        yield store
+        store.close()
+
+
+def run(other: Callable[[], AbstractContextManager[Store]], examples: int) -> None:
     run_state_machine_as_test(
-        TwoStores,
+        type("Stores", (TwoStores,), {"other": staticmethod(other)}),
         settings=settings(
-            max_examples=80,
+            max_examples=examples,
             stateful_step_count=35,
             deadline=None,
             print_blob=True,
@@ -426,3 +445,19 @@ def test_both_stores_answer_alike() -> None:
             phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
         ),
     )
+
+
+def test_sqlite_answers_as_memory_does() -> None:
+    run(on_sqlite, 80)
+
+
+def test_postgresql_answers_as_memory_does(postgres_store_url: str) -> None:
+    @contextmanager
+    def on_postgres() -> Iterator[Store]:
+        with psycopg.connect(postgres_store_url, autocommit=True) as connection:
+            connection.execute(EMPTY)
+        store = PostgresStore(postgres_store_url)
+        yield store
+        store.close()
+
+    run(on_postgres, 40)

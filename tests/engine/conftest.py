@@ -1,4 +1,4 @@
-"""Both stores, each with an engine in its parts on it."""
+"""All stores, each with an engine in its parts on it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +9,17 @@ from engine_bench import Bench
 from tactful.engine.settings import Settings
 from tactful.ports import Store
 from tactful.stores.memory import MemoryStore
+from tactful.stores.postgres.store import PostgresStore
 from tactful.stores.sqlite.store import SqliteStore
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made: Store
     if request.param == "memory":
         made = MemoryStore()
+    elif request.param == "postgres":
+        made = PostgresStore(request.getfixturevalue("postgres_store_url"))
     else:
         made = SqliteStore(f"sqlite:///{tmp_path / 'tactful.db'}")
     yield made

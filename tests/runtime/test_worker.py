@@ -60,6 +60,12 @@ class Flaky:
         self._check()
         return self._store.reading()
 
+    def time(self) -> None:
+        return None
+
+    def listen(self, wake: object) -> None:
+        pass
+
     def join(self) -> bool:
         return self._store.join()
 

@@ -113,7 +113,9 @@ class _Batch:
         keys = [request.key for request in requests if request.key is not None]
         if keys:
             self._remembered = self._tx.remembered(keys)
+        self._tx.guard([])  # who is who stays as it is found
         people = find(self._tx, [request.to for request in requests])
+        self._tx.guard(list({person.id for person in people.values()}))
         drafts = [
             [] if self._replayed(request) else self._drafts(request, people[request.to])
             for request in requests
@@ -141,6 +143,7 @@ class _Batch:
         type_ = self._type(request)
         self._ways(request, type_)
         notification_id = self._context.ids.new(self._now)
+        self._tx.guard([])  # nobody is registering who would have a number below the last
         last = self._tx.last_recipient()
         notification = Notification(
             notification_id,

@@ -15,7 +15,6 @@ from tactful.ports import Clock, Tx
 
 TOLERANCE_MS = 5 * SECOND
 GRAIN_MS = SECOND
-NOTE = "clock"
 
 
 class Timekeeper:
@@ -34,15 +33,15 @@ class Timekeeper:
         All that is known of earlier instants is in the store, so that it goes with the transaction.
         """
         now = self.glance()
-        high = int(tx.note(NOTE) or 0)
+        high = tx.clock()
         if now < high - TOLERANCE_MS:
             restamped = tx.turn_back(now, ahead_ms=high - now)
             tx.wake(now)
             facts = {"ahead_ms": high - now, "attempts": restamped}
             tx.add_events([Event("clock.corrected", "", now, data=facts)])
-            tx.set_note(NOTE, str(now))
+            tx.set_clock(now)
         elif now >= high + GRAIN_MS:
-            tx.set_note(NOTE, str(now))
+            tx.set_clock(now)
         else:
             now = max(now, high)
         return now

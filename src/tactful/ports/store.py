@@ -6,7 +6,7 @@ in one transaction. Every adapter passes `tactful.testing.contracts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -169,8 +169,9 @@ class QueueWriter(Protocol):
     def guard(self, recipients: Sequence[str]) -> None:
         """Until the end of the transaction nobody else decides about these recipients.
 
-        What is read of them afterwards is what the last decision left. `due` guards the
-        recipients of what it gives by itself.
+        What is read of them afterwards is what the last decision left; and, even without any
+        recipients, people and policies stay as they are found. `due` guards the recipients of what
+        it gives by itself.
         """
         ...
 
@@ -269,6 +270,17 @@ class FactWriter(Protocol):
         """Keep a small value under a name."""
         ...
 
+    def clock(self) -> Millis:
+        """How late it has been, to about a second; 0 at first.
+
+        Unlike a note it may be read and set by many transactions at once.
+        """
+        ...
+
+    def set_clock(self, at: Millis) -> None:
+        """It is now this late; when others say so at the same time, one of them counts."""
+        ...
+
     def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
         """Delete at most `limit` deliveries that finished before `before` with their events.
 
@@ -331,6 +343,21 @@ class Store(Protocol):
 
     def reading(self) -> AbstractContextManager[Reader]:
         """A consistent view for questions."""
+        ...
+
+    def time(self) -> Millis | None:
+        """What the store's own clock says, where machines share one; else None.
+
+        Raises Unavailable.
+        """
+        ...
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called when another process may have made something due.
+
+        It may be called for nothing and from any thread, and a call may be missing: it saves time,
+        and nothing depends on it.
+        """
         ...
 
     def join(self) -> bool:

@@ -129,6 +129,7 @@ class Worker:
         if self._thread is not None:
             return
         self.join()
+        self._context.store.listen(self.wake)
         self._stopping.clear()
         self._lanes = {
             name: ThreadPoolExecutor(channel.concurrency, thread_name_prefix=f"lane-{name}")

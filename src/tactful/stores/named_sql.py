@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -60,3 +61,18 @@ def load_migrations(package: str) -> list[Migration]:
     if [step.number for step in found] != list(range(1, len(found) + 1)):
         raise ConfigError("migrations must be numbered 0001, 0002, ... without a gap")
     return found
+
+
+def pending(package: str, done: Mapping[int, str]) -> list[Migration]:
+    """The migrations that are still to be applied; `done` has the checksums of those that were.
+
+    Raises ConfigError if the schema is newer than this program, or was migrated by a file that has
+    been changed since.
+    """
+    steps = load_migrations(package)
+    if len(done) > len(steps):
+        raise ConfigError(f"store: schema {len(done)} is newer than this program ({len(steps)})")
+    for step in steps[: len(done)]:
+        if done[step.number] != step.checksum:
+            raise ConfigError(f"store: migration {step.name} was changed after it was applied")
+    return steps[len(done) :]

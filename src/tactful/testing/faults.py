@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias, cast
 
 from tactful.core.errors import Unavailable
-from tactful.core.model import Message, Outcome
+from tactful.core.model import Message, Millis, Outcome
 from tactful.ports import Channel, Reader, Store, Tx
 
 When: TypeAlias = Literal["before", "after"]
@@ -132,6 +132,14 @@ class FaultyStore:
         with self.inner.reading() as reader:
             yield cast("Reader", _Verbs(reader, self._plan))
         self._plan.leave(number, "reading")
+
+    def time(self) -> Millis | None:
+        """See `ports.Store.time`."""
+        return self.inner.time()
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """See `ports.Store.listen`."""
+        self.inner.listen(wake)
 
     def join(self) -> bool:
         """See `ports.Store.join`."""

@@ -55,6 +55,17 @@ class Settings(Tables):
         """See `Tx.set_note`."""
         self.journal.put(self.small_values, key, value)
 
+    def clock(self) -> Millis:
+        """See `Tx.clock`."""
+        return int(self.note(_CLOCK) or 0)
+
+    def set_clock(self, at: Millis) -> None:
+        """See `Tx.set_clock`."""
+        self.set_note(_CLOCK, str(at))
+
+
+_CLOCK = "clock"
+
 
 def _copy(row: Policy) -> Policy:
     return row if row.body is None else row._replace(body=data_copy(row.body))

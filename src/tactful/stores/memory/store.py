@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
 
 from tactful.core.errors import Unavailable
+from tactful.core.model import Millis
 from tactful.ports import Reader, Tx
 from tactful.stores.memory.deliveries import Deliveries
 from tactful.stores.memory.facts import Facts
@@ -58,6 +59,13 @@ class MemoryStore:
             self._check()
             assert not self._writing, "a reading inside a transaction; ask the transaction itself"
             yield self._tables
+
+    def time(self) -> Millis | None:
+        """See `ports.Store.time`: the machine's clock is as good."""
+        return None
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """See `ports.Store.listen`: there is no other process."""
 
     def join(self) -> bool:
         """See `Store.join`; no other process can reach this store."""

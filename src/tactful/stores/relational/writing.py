@@ -6,8 +6,8 @@ The texts of the queries are the dialect's, their names and values are the same 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from tactful.core.lifecycle import INITIAL, WAITING, applies
 from tactful.core.model import Event, Millis, Recipient, State
@@ -30,6 +30,29 @@ from tactful.stores.relational.rows import (
     notification_row,
 )
 
+T = TypeVar("T")
+
+CLOCK: Final = "clock"
+"""The note that holds the clock."""
+
+
+def fairly(some: Mapping[int, int], limit: int, take: Callable[[int, int], list[T]]) -> list[T]:
+    """What is due, highest priority first; each lower one that has any keeps its tenth.
+
+    `some` says how many of a priority are due, counted up to a tenth of `limit`; `take` gives at
+    most so many of one priority.
+    """
+    kept: dict[int, int] = {}
+    for priority in sorted(some, reverse=True):
+        kept[priority] = min(some[priority], limit - sum(kept.values()))
+    found: list[T] = []
+    for priority in sorted(some, reverse=True):
+        below = sum(count for other, count in kept.items() if other < priority)
+        room = limit - len(found) - below
+        if kept[priority] and room > 0:
+            found += take(priority, room)
+    return found
+
 
 class Changes(Reading):
     """Named changes on the writing connection."""
@@ -44,6 +67,12 @@ class Changes(Reading):
 
     def set_note(self, key: str, value: str) -> None:
         self._run("set_note", key=key, value=value)
+
+    def clock(self) -> Millis:
+        return int(self.note(CLOCK) or 0)
+
+    def set_clock(self, at: Millis) -> None:
+        self.set_note(CLOCK, str(at))
 
 
 class QueueWriting(Changes):

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 import apsw
 
 from tactful.core.errors import Unavailable
+from tactful.core.model import Millis
 from tactful.ports import Reader, Tx
 from tactful.stores.named_sql import load_queries
 from tactful.stores.sqlite.connection import connect, migrate, path_of
@@ -89,6 +90,13 @@ class SqliteStore:
             finally:
                 if self._reader.in_transaction:
                     self._reader.execute("ROLLBACK")
+
+    def time(self) -> Millis | None:
+        """See `ports.Store.time`: the machine's clock is as good."""
+        return None
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """See `ports.Store.listen`: nobody tells, a worker looks every second."""
 
     def join(self) -> bool:
         """See `ports.Store.join`.

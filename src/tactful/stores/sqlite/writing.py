@@ -10,7 +10,7 @@ from typing import Any, Final
 from tactful.core.model import Millis, Priority
 from tactful.ports import Delivery, Lease
 from tactful.stores.relational.rows import Row, delivery_from
-from tactful.stores.relational.writing import Writing
+from tactful.stores.relational.writing import Writing, fairly
 from tactful.stores.sqlite.reading import LATEST_ATTEMPT, SqliteReader, encode_lists
 
 _PORTION: Final = 128
@@ -30,19 +30,17 @@ class SqliteTx(SqliteReader, Writing):
         pass
 
     def due(self, now: Millis, limit: int) -> list[Delivery]:
-        values: dict[str, Any] = {"now": now, "most": max(1, limit // 10)}
-        kept: dict[Priority, int] = {}
-        for priority in sorted(Priority, reverse=True):
-            ((some,),) = self._all("due_some", priority=int(priority), **values)
-            kept[priority] = min(some, limit - sum(kept.values()))
-        found: list[Delivery] = []
-        for priority in sorted(Priority, reverse=True):
-            below = sum(count for other, count in kept.items() if other < priority)
-            room = limit - len(found) - below
-            if kept[priority] and room > 0:
-                rows = self._all("due", priority=int(priority), now=now, most=room)
-                found += [delivery_from(row) for row in rows]
-        return found
+        most = max(1, limit // 10)
+        some = {
+            int(priority): self._one("due_some", now=now, priority=int(priority), most=most)[0]
+            for priority in Priority
+        }
+
+        def take(priority: int, room: int) -> list[Delivery]:
+            rows = self._all("due", now=now, priority=priority, most=room)
+            return [delivery_from(row) for row in rows]
+
+        return fairly(some, limit, take)
 
     def lease(self, leases: Sequence[Lease]) -> None:
         super().lease(leases)

@@ -1,0 +1,33 @@
+r"""Lists as PostgreSQL writes arrays: one text for hundreds of values.
+
+A driver converts each element by itself, in Python; that is most of what a statement on 500 rows
+costs the client. PostgreSQL 18 documentation, section 8.15.6: elements are separated by commas,
+quoted with `"`, with `\` before `"` and `\`; NULL stands unquoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def array(values: Iterable[object]) -> str:
+    """The literal of a one-dimensional array of texts, integers, booleans and None."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(int(value))
+    text = str(storable(value))
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def storable(value: Any) -> Any:
+    """What PostgreSQL can keep: a text cannot hold NUL, which becomes U+FFFD.
+
+    Names and contents have none, since it is refused at the edge; what a foreign server said may.
+    """
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value

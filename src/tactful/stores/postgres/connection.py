@@ -1,0 +1,157 @@
+"""Connections to PostgreSQL: how they are set up, kept, and given out.
+
+Every connection has limits of its own, so that nobody waits for ever and a worker that stands still
+in the middle of a transaction holds up the others for seconds, not for as long as it stands. The
+planner is kept on the indexes: every hot query has one, and a plan that was made while the queue
+was empty would read it whole when it is full.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from tactful.core.errors import ConfigError, Unavailable
+from tactful.stores.named_sql import load_migrations, pending
+
+LEAST_VERSION: Final = 150_000
+PACKAGE: Final = "tactful.stores.postgres"
+MIGRATING: Final = 0x7461_6300
+"""The advisory lock of whoever changes the schema; those of `locks` follow it."""
+
+_PLACES: Final = 16
+_WAIT_S: Final = 15.0
+_SETTINGS: Final = (
+    "SET statement_timeout = '30s'; SET lock_timeout = '10s';"
+    " SET idle_in_transaction_session_timeout = '10s';"
+    " SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+    " SET jit = off; SET timezone = 'UTC'"
+)
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+GONE: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""Trouble with the server or with others, not with what was asked: trying again may help."""
+
+
+def connect(url: str) -> Connection:
+    """A connection with its settings; raises Unavailable, or ConfigError for a URL or server that
+    cannot be used.
+    """
+    try:
+        connection = psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=5,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(f"store: the URL cannot be read: {_first_line(error)}") from None
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"store: {_first_line(error)}") from None
+    if connection.info.server_version < LEAST_VERSION:
+        version = connection.info.server_version // 10_000
+        connection.close()
+        raise ConfigError(f"store: PostgreSQL {version} is too old; 15 or later is needed")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        connection.close()
+        raise ConfigError(f"store: the database's encoding must be UTF8, not {encoding}")
+    connection.execute(_SETTINGS)
+    return connection
+
+
+class Pool:
+    """Connections for the threads of one process, opened when they are wanted."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._places = threading.BoundedSemaphore(_PLACES)
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """One for the caller alone; raises Unavailable."""
+        if not self._places.acquire(timeout=_WAIT_S):
+            raise Unavailable(f"store: all {_PLACES} connections were in use for {_WAIT_S:g} s")
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise Unavailable("store: is closed")
+            if self._idle:
+                return self._idle.pop()
+        return connect(self._url)
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            with self._lock:
+                if not self._closed:
+                    self._idle.append(connection)
+                    return
+        connection.close()
+
+
+def migrate(connection: Connection, *, only_new: bool = False) -> int:
+    """Bring the schema up to date; gives its number.
+
+    With `only_new` a schema that is older than this program is not touched: other processes may
+    still work on it. Raises ConfigError for such a one, for one that is newer than this program,
+    and for one that was migrated by a file that has been changed since.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY,"
+            " name TEXT NOT NULL, checksum TEXT NOT NULL)"
+        )
+        rows = connection.execute("SELECT number, checksum FROM migrations").fetchall()
+        done: dict[int, str] = dict(rows)
+        steps = pending(PACKAGE, done)
+        if steps and done and only_new:
+            raise ConfigError(
+                f"store: the schema is {len(done)}, this program needs {steps[-1].number}:"
+                " run `tactful migrate`"
+            )
+        for step in steps:
+            connection.execute(step.sql.encode())
+            connection.execute(
+                "INSERT INTO migrations VALUES (%s, %s, %s)",
+                (step.number, step.name, step.checksum),
+            )
+    return len(load_migrations(PACKAGE))
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,173 @@
+-- name: add_notification
+COPY notifications (id, type, category, priority, content, created_at, channels, expires_at,
+    not_before, cursor, audience_end, audience, cancelled)
+FROM STDIN;
+
+-- name: notifications
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled
+FROM notifications WHERE id = ANY (%(ids)s::text[]);
+
+-- name: unfinished_broadcasts
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled
+FROM notifications WHERE cursor IS NOT NULL ORDER BY id;
+
+-- name: advance_broadcast
+UPDATE notifications SET cursor = %(cursor)s WHERE id = %(id)s AND NOT cancelled;
+
+-- name: cancel_broadcast
+UPDATE notifications SET cursor = NULL, cancelled = TRUE WHERE id = %(id)s;
+
+-- name: add_delivery
+COPY deliveries (id, notification_id, recipient, channel, address, type, category, priority,
+    created_at, expires_at, state, rule, reason, attempts, tries, crashes, updated_at, digest_id,
+    ref)
+FROM STDIN;
+
+-- name: add_due
+COPY due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided, held, grp,
+    rule, reason, attempts, tries, crashes)
+FROM STDIN;
+
+-- name: guard_shared
+-- Decisions share this lock; what they are based on (policies, people) changes under it alone.
+SELECT pg_advisory_xact_lock_shared(%(lock)s);
+
+-- name: guard_alone
+SELECT pg_advisory_xact_lock(%(lock)s);
+
+-- name: guard_shards
+SELECT id FROM shards WHERE id = ANY (%(shards)s::smallint[]) ORDER BY id FOR UPDATE;
+
+-- name: try_shards
+SELECT id FROM shards WHERE id = ANY (%(shards)s::smallint[]) ORDER BY id FOR UPDATE SKIP LOCKED;
+
+-- name: due_some
+-- How many of each priority are due, at most so many: lower priorities keep their tenth.
+SELECT p.priority, s.some
+FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
+    SELECT count(*) AS some FROM (
+        SELECT 1 FROM due q
+        WHERE q.priority = p.priority AND q.due_at <= %(now)s AND q.shard <> ALL (%(taken)s::smallint[])
+        LIMIT %(most)s
+    ) AS found
+) AS s
+WHERE s.some > 0;
+
+-- name: due_candidates
+SELECT delivery_id, shard FROM due
+WHERE priority = %(priority)s AND due_at <= %(now)s AND shard <> ALL (%(taken)s::smallint[])
+ORDER BY due_at, delivery_id LIMIT %(most)s;
+
+-- name: due
+SELECT d.* FROM queue_rows d WHERE d.id = ANY (%(ids)s::text[]) AND d.due_at <= %(now)s
+ORDER BY d.priority DESC, d.due_at, d.id;
+
+-- name: line_lengths
+SELECT recipient, count(*) FROM due
+WHERE recipient = ANY (%(recipients)s::text[]) AND state <> 'sending' GROUP BY recipient;
+
+-- name: lines
+SELECT * FROM queue_rows
+WHERE recipient = ANY (%(recipients)s::text[]) AND state <> 'sending'
+ORDER BY recipient, due_at, id;
+
+-- name: line_end
+-- The last part of one long line.
+SELECT * FROM (
+    SELECT * FROM queue_rows WHERE recipient = %(recipient)s AND state <> 'sending'
+    ORDER BY due_at DESC, id DESC LIMIT %(view)s
+) AS line ORDER BY due_at, id;
+
+-- name: next_due
+SELECT min(first.due_at)
+FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
+    SELECT q.due_at FROM due q WHERE q.priority = p.priority ORDER BY q.due_at LIMIT 1
+) AS first;
+
+-- name: lease
+UPDATE due SET state = 'sending', due_at = r.until, attempts = r.attempt, crashes = r.crashes,
+    owner = r.owner, promised = FALSE, decided = TRUE, begun = FALSE
+FROM unnest(%s::bigint[], %s::integer[], %s::integer[], %s::text[], %s::text[])
+    AS r (until, attempt, crashes, owner, id)
+WHERE delivery_id = r.id;
+
+-- name: extend
+UPDATE due SET state = 'sending', due_at = r.until, owner = r.owner, attempts = attempts + 1,
+    promised = FALSE, decided = TRUE, begun = FALSE
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS r (until, owner, id)
+WHERE delivery_id = r.id;
+
+-- name: sending
+SELECT delivery_id, attempts FROM due
+WHERE delivery_id = ANY (%(ids)s::text[]) AND state = 'sending'
+ORDER BY delivery_id FOR UPDATE;
+
+-- name: queued_of
+-- In the order of their ids, as everybody locks them.
+SELECT delivery_id, state, attempts, delivery_id FROM due
+WHERE delivery_id = ANY (%(ids)s::text[]) ORDER BY delivery_id FOR UPDATE;
+
+-- name: finished_of
+SELECT id, state, attempts, NULL FROM deliveries
+WHERE id = ANY (%(ids)s::text[]) AND state IS NOT NULL ORDER BY id FOR UPDATE;
+
+-- name: finish
+UPDATE deliveries SET state = r.state, rule = r.rule, reason = r.reason, attempts = r.attempts,
+    tries = r.tries, crashes = r.crashes, updated_at = r.at,
+    digest_id = coalesce(r.digest, digest_id), ref = coalesce(r.ref, deliveries.ref)
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::integer[],
+    %s::bigint[], %s::text[], %s::text[], %s::text[])
+    AS r (state, rule, reason, attempts, tries, crashes, at, digest, ref, id)
+WHERE deliveries.id = r.id;
+
+-- name: leave_queue
+DELETE FROM due WHERE delivery_id = ANY (%s::text[]);
+
+-- name: wait_again
+UPDATE due SET state = r.state, due_at = r.due_at, not_before = r.not_before, held = r.held,
+    grp = r.grp, rule = r.rule, reason = r.reason, tries = r.tries, crashes = r.crashes,
+    promised = FALSE, decided = TRUE, begun = FALSE, owner = ''
+FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::boolean[], %s::text[], %s::text[],
+    %s::text[], %s::integer[], %s::integer[], %s::text[])
+    AS r (state, due_at, not_before, held, grp, rule, reason, tries, crashes, id)
+WHERE delivery_id = r.id;
+
+-- name: reopen
+-- A finished delivery returns to the queue (see wait_again for the rest of its values).
+INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
+    held, grp, rule, reason, attempts, tries, crashes)
+SELECT id, recipient, priority, 0, 0, 'queued', FALSE, TRUE, FALSE, '', NULL, NULL, attempts, 0, 0
+FROM deliveries WHERE id = ANY (%s::text[]);
+
+-- name: touch
+UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = r.at
+FROM unnest(%s::bigint[], %s::text[]) AS r (at, id) WHERE deliveries.id = r.id;
+
+-- name: wake_all
+UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE held AND state <> 'sending';
+
+-- name: wake_one
+UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE delivery_id IN (
+    SELECT delivery_id FROM due WHERE recipient = %(recipient)s AND held AND state <> 'sending'
+    ORDER BY delivery_id FOR UPDATE
+);
+
+-- name: turn_back_queue
+-- Leases and retries were counted from a wrong now, and what was to go at once is due now.
+UPDATE due SET
+    due_at = CASE WHEN attempts > 0 THEN %(to)s ELSE greatest(not_before, %(to)s) END,
+    not_before = CASE WHEN attempts > 0 THEN least(not_before, %(to)s) ELSE not_before END
+WHERE due_at > %(to)s AND (attempts > 0 OR promised OR NOT decided);
+
+-- name: renew
+UPDATE due SET due_at = r.until FROM unnest(%s::bigint[], %s::text[]) AS r (until, id)
+WHERE delivery_id = r.id;
+
+-- name: begin
+UPDATE due SET begun = TRUE WHERE delivery_id = ANY (%s::text[]);
+
+-- name: release
+UPDATE due SET due_at = least(due_at, %(now)s), begun = begun OR %(doubt)s
+WHERE state = 'sending' AND (%(owner)s::text IS NULL OR owner = %(owner)s);

@@ -1,0 +1,104 @@
+"""The PostgreSQL store.
+
+Any number of processes on any number of machines work on one database. Transactions run at once;
+what must not meet takes locks (`writing`). All commits are durable, also those that need not be: a
+server that crashes may lose commits that were acknowledged before they reached the disk, and a
+hand-over that had begun must never look as if it had not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+from tactful.core.errors import Unavailable
+from tactful.core.model import Millis
+from tactful.ports import Reader, Tx
+from tactful.stores.named_sql import load_queries
+from tactful.stores.postgres.connection import GONE, PACKAGE, Connection, Pool, migrate
+from tactful.stores.postgres.presence import Presence
+from tactful.stores.postgres.reading import PostgresReader
+from tactful.stores.postgres.writing import CHANNEL, PostgresTx
+
+
+class PostgresStore:
+    """`ports.Store` on a PostgreSQL database, 15 or later.
+
+    An empty database gets its tables; one of an older version must be migrated first
+    (`tactful migrate`, or `migrated=True`). Raises ConfigError for a URL or database that it cannot
+    use, Unavailable if the server cannot be reached.
+    """
+
+    def __init__(self, url: str, *, migrated: bool = False) -> None:
+        self.url = url
+        self._shown = _without_password(url)
+        self._sql = load_queries(PACKAGE)
+        self._pool = Pool(url)
+        self._presence = Presence(url, CHANNEL)
+        with self._connection() as connection:
+            self.schema = migrate(connection, only_new=not migrated)
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
+        """See `ports.Store.transaction`; every commit is durable."""
+        del durable
+        with self._connection() as connection, connection.transaction():
+            tx = PostgresTx(connection, self._sql)
+            yield tx
+            tx.finish()
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """See `ports.Store.reading`."""
+        with self._connection() as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                yield PostgresReader(connection, self._sql)
+            finally:
+                if not connection.closed:
+                    connection.execute("ROLLBACK")
+
+    def time(self) -> Millis:
+        """See `ports.Store.time`: the server's clock."""
+        with self._connection() as connection:
+            row = connection.execute(
+                "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def join(self) -> bool:
+        """See `ports.Store.join`."""
+        with self._unavailable():
+            return self._presence.join()
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """See `ports.Store.listen`."""
+        self._presence.listen(wake)
+
+    def close(self) -> None:
+        """See `ports.Store.close`."""
+        self._presence.close()
+        self._pool.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with self._unavailable(), self._pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def _unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except GONE as error:
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise Unavailable(f"store {self._shown}: {why}") from error
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))

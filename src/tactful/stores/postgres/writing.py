@@ -1,0 +1,200 @@
+"""Changes to the PostgreSQL store; see `ports.Tx` for what each promises.
+
+Many transactions run at once, each statement seeing what was committed before it (READ COMMITTED).
+What must not meet takes these locks, always in this order, which nobody who holds a later one goes
+back on:
+
+    book     shared by all who decide, held alone by whoever changes policies or people
+    keys     the rows of idempotency keys, in their order
+    shards   the rows of the recipients' shards, in their order: decisions about one recipient are
+             one after the other, while workers never wait for each other (they skip what is taken)
+    queue    the rows of deliveries, in the order of their ids, within each statement
+    notes    a note that is read in a transaction is locked in it, but for the clock's
+    cells    the rows of throughput limits, in their order
+    events   so that their numbers grow in the order of the commits
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tactful.core.model import Event, Millis, Recipient
+from tactful.ports import Delivery, Notification, Remembered
+from tactful.stores.postgres.arrays import array, storable
+from tactful.stores.postgres.connection import MIGRATING
+from tactful.stores.postgres.reading import PostgresReader
+from tactful.stores.relational.rows import Row, delivery_from
+from tactful.stores.relational.writing import CLOCK, Writing, fairly
+
+BOOK: Final = MIGRATING + 1
+EVENTS: Final = MIGRATING + 2
+NOTES: Final = MIGRATING + 4
+CHANNEL: Final = "tactful_due"
+_ROUNDS: Final = 3
+
+
+def shard_of(recipient: str) -> int:
+    """The shard of a recipient, as the schema works it out for `due.shard`."""
+    return int(hashlib.md5(recipient.encode(), usedforsecurity=False).hexdigest()[:3], 16)
+
+
+class PostgresTx(PostgresReader, Writing):
+    """`ports.Tx` on a connection of its own.
+
+    Events are kept until the end: the lock that orders them is held for the commit alone.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._events: list[Event] = []
+        self._stirred = False
+        self._sharing = False
+
+    def finish(self) -> None:
+        """What is left to do before the commit."""
+        self._write_events()
+        if self._stirred:
+            self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+
+    # Who decides ------------------------------------------------------------------------------
+
+    def guard(self, recipients: Sequence[str]) -> None:
+        self._share_book()
+        shards = sorted({shard_of(recipient) for recipient in recipients})
+        if shards:
+            self._all("guard_shards", shards=shards)
+
+    def _share_book(self) -> None:
+        if not self._sharing:
+            self._all("guard_shared", lock=BOOK)
+            self._sharing = True
+
+    def due(self, now: Millis, limit: int) -> list[Delivery]:
+        self._share_book()
+        taken: list[int] = []
+        ids: list[str] = []
+        # What another worker has its hands on is passed over, and further on there may be more.
+        for _ in range(_ROUNDS):
+            found = self._candidates(now, limit - len(ids), taken)
+            if not found:
+                break
+            shards = {shard for _, shard in found}
+            ours = {row[0] for row in self._all("try_shards", shards=list(shards))}
+            ids += [delivery_id for delivery_id, shard in found if shard in ours]
+            if len(ids) > limit // 2:
+                break
+            taken += shards
+        return [delivery_from(row) for row in self._all("due", ids=ids, now=now)] if ids else []
+
+    def _candidates(self, now: Millis, limit: int, taken: list[int]) -> list[tuple[str, int]]:
+        """Ids and shards of what is due outside of some shards, not yet locked."""
+        most = max(1, limit // 10)
+        some = dict(self._all("due_some", now=now, most=most, taken=taken))
+
+        def take(priority: int, room: int) -> list[tuple[str, int]]:
+            return self._all("due_candidates", now=now, priority=priority, most=room, taken=taken)
+
+        return fairly(some, limit, take)
+
+    def remembered(self, keys: Sequence[str]) -> dict[str, Remembered]:
+        self._run("reserve_keys", keys=list(keys))
+        return super().remembered(keys)
+
+    def cells(self, keys: Sequence[str]) -> dict[str, int]:
+        self._run("reserve_cells", keys=list(keys))
+        return {key: tat for key, tat in self._all("lock_cells", keys=list(keys)) if tat >= 0}
+
+    def note(self, key: str) -> str | None:
+        # What is read here is what is going to be changed.
+        self._all("guard_note", lock=NOTES, key=key)
+        return super().note(key)
+
+    def clock(self) -> Millis:
+        return int(super().note(CLOCK) or 0)
+
+    def set_clock(self, at: Millis) -> None:
+        self._run("set_clock", at=str(at))
+
+    def put_policy(
+        self, kind: str, name: str, body: Mapping[str, Any] | None, at: Millis, author: str
+    ) -> int:
+        self._all("guard_alone", lock=BOOK)
+        return super().put_policy(kind, name, body, at, author)
+
+    def put_recipients(self, rows: Sequence[Recipient]) -> int:
+        self._all("guard_alone", lock=BOOK)
+        return super().put_recipients(rows)
+
+    def remove_recipient(self, key: str) -> bool:
+        self._all("guard_alone", lock=BOOK)
+        return super().remove_recipient(key)
+
+    def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
+        self._all("guard_alone", lock=BOOK)
+        return super().turn_back(to, ahead_ms=ahead_ms)
+
+    # What other processes should hear of -------------------------------------------------------
+
+    def add_notifications(self, rows: Sequence[Notification]) -> None:
+        self._stirred = self._stirred or any(row.cursor is not None for row in rows)
+        super().add_notifications(rows)
+
+    def add_deliveries(self, rows: Sequence[Delivery]) -> None:
+        self._stirred = self._stirred or bool(rows)
+        super().add_deliveries(rows)
+
+    def wake(self, now: Millis, recipient: str | None = None) -> int:
+        woken = super().wake(now, recipient)
+        self._stirred = self._stirred or woken > 0
+        return woken
+
+    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
+        self._stirred = True
+        return super().release(now, doubt=doubt, owner=owner)
+
+    # Events -----------------------------------------------------------------------------------
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        self._events += events
+
+    def events(self, **wanted: Any) -> list[Event]:
+        self._write_events()
+        return super().events(**wanted)
+
+    def last_event(self) -> int:
+        self._write_events()
+        return super().last_event()
+
+    def _write_events(self) -> None:
+        if self._events:
+            self._all("guard_events", lock=EVENTS)
+            super().add_events(self._events)
+            self._events = []
+
+    # Statements -------------------------------------------------------------------------------
+
+    def _where_they_are(self, ids: list[str]) -> dict[str, Row]:
+        """As they are, locked: first in the queue, then what is not there."""
+        found = {row[0]: row[1:] for row in self._all("queued_of", ids=ids)}
+        missing = [delivery_id for delivery_id in ids if delivery_id not in found]
+        if missing:
+            found |= {row[0]: row[1:] for row in self._all("finished_of", ids=missing)}
+        return found
+
+    def _run(self, name: str, /, **values: Any) -> int:
+        return self._execute(name, {key: storable(value) for key, value in values.items()}).rowcount
+
+    def _many(self, name: str, rows: Sequence[Row]) -> int:
+        """By COPY where the query is one, else with an array for each column."""
+        if not rows:
+            return 0
+        sql = self._sql[name].encode()
+        if sql.startswith(b"COPY"):
+            with self._cursor.copy(sql) as copy:
+                for row in rows:
+                    copy.write_row([storable(value) for value in row])
+        else:
+            self._cursor.execute(sql, [array(column) for column in zip(*rows, strict=True)])
+        return self._cursor.rowcount

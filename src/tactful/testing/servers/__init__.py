@@ -1,0 +1,1 @@
+"""Real servers for tests, private to them: found, started, crashed and removed."""
