@@ -90,12 +90,12 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def engine(port: int, folder: Path) -> tuple[Tactful, SmtpChannel]:
-    """An engine on SQLite with a template and three rules, and its SMTP channel."""
+def engine(port: int, folder: Path, store: str | None = None) -> tuple[Tactful, SmtpChannel]:
+    """An engine with a template and three rules, on SQLite by default, and its SMTP channel."""
     channel = SmtpChannel(
         host="127.0.0.1", port=port, sender="Shop <shop@example.com>", connections=2, batch=250
     )
-    app = Tactful(f"sqlite:///{folder}/bench.db", channels=[channel])
+    app = Tactful(store or f"sqlite:///{folder}/bench.db", channels=[channel])
     app.templates.put(
         Template("shipped", subject="Order {{ order }} is on its way", text=TEXT, html=HTML)
     )

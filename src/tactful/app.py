@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -41,10 +41,12 @@ from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.unsubscribe import Unsubscribe
 from tactful.engine.upkeep import Upkeep
 from tactful.ports import Channel, Clock, Delivery, Store
-from tactful.runtime.clock import StoreClock, SystemClock
+from tactful.runtime.clock import StoreClock, SystemClock, running
 from tactful.runtime.entropy import new_secret, random_bits
 from tactful.runtime.worker import Worker
 from tactful.stores.memory import MemoryStore
+from tactful.stores.named_sql import Schema
+from tactful.stores.sqlite.connection import schema_of as sqlite_schema_of
 from tactful.stores.sqlite.store import SqliteStore
 from tactful.templates.library import Template
 
@@ -52,26 +54,46 @@ PRUNE_EVERY_MS = HOUR
 SECRET_NOTE = "unsubscribe_secret"  # noqa: S105 - the name of a note, not a secret
 
 
-POSTGRES = "tactful.stores.postgres.store:PostgresStore"
-"""Looked up when it is asked for: its driver is an extra and takes a while to load."""
+POSTGRES = ("postgresql:", "postgres:")
 
 
-def open_store(url: str) -> Store:
+def postgres(name: str) -> Any:
+    """Something of the PostgreSQL store, as `module:name`; raises ConfigError without its extra.
+
+    It is loaded when it is asked for: its driver takes a while, and may not be installed.
+    """
+    try:
+        return resolve_name(f"tactful.stores.postgres.{name}")
+    except ImportError:
+        raise ConfigError("store: PostgreSQL needs `pip install 'tactful[postgres]'`") from None
+
+
+def schema_of(url: str) -> Schema | None:
+    """How far the schema of a store is, None for what has none; makes and changes nothing.
+
+    Raises ConfigError, Unavailable.
+    """
+    if url.startswith("memory:"):
+        return None
+    if url.startswith(POSTGRES):
+        found: Schema = postgres("connection:schema_of")(url)
+        return found
+    return sqlite_schema_of(url)
+
+
+def open_store(url: str, *, migrated: bool = False) -> Store:
     """The store that a URL names; raises ConfigError, Unavailable.
 
     `sqlite:///file.db`, `memory://`, or `postgresql://user@host/database` with the extra
-    `tactful[postgres]`.
+    `tactful[postgres]`, which is brought up to date only with `migrated`.
     """
     if not isinstance(url, str):
         raise ConfigError(f"store: must be a URL such as sqlite:///notify.db, not {url!r}")
     if url.startswith("memory:"):
         return MemoryStore(url)
-    if url.startswith(("postgresql:", "postgres:")):
-        try:
-            make: Callable[[str], Store] = resolve_name(POSTGRES)
-        except ImportError:
-            raise ConfigError("store: PostgreSQL needs `pip install tactful[postgres]`") from None
-        return make(url)
+    if url.startswith(POSTGRES):
+        store: Store = postgres("store:PostgresStore")(url, migrated=migrated)
+        return store
     return SqliteStore(url)
 
 
@@ -85,7 +107,8 @@ class Tactful:
 
     `store` is a URL or a store; `channels` are the ways to recipients, the first of which is the
     default; an `inbox` channel is always there. `seed` makes ids repeatable. `unsubscribe` is an
-    https URL with `{token}` in it, for the unsubscribe headers of mails.
+    https URL with `{token}` in it, for the unsubscribe headers of mails. `owner` is the name of this
+    worker in its leases: with it somebody else can release them when it is gone.
 
     Safe to use from many threads. `with app:` works in the background; without, `tick` does what
     is due. Raises ConfigError, Unavailable.
@@ -100,6 +123,7 @@ class Tactful:
         settings: Settings | None = None,
         seed: int | None = None,
         unsubscribe: str | None = None,
+        owner: str = "",
     ) -> None:
         ways = list(channels)
         if all(channel.name != "inbox" for channel in ways):
@@ -118,6 +142,8 @@ class Tactful:
             Ids(random_bits(seed)),
             settings if settings is not None else Settings(),
             self._changed,
+            owner,
+            running,
         )
         self._unsubscribe = Unsubscribe(unsubscribe, self._secret()) if unsubscribe else None
         composer = Composer(self._unsubscribe)

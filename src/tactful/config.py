@@ -24,19 +24,28 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Final, NamedTuple
 
-from tactful.channels.address import parse_email, parse_mailbox
-from tactful.channels.smtp.channel import SmtpChannel
+from tactful import values
+from tactful.channels.address import parse_domain, parse_email, parse_mailbox
+from tactful.channels.settings import (
+    Apprise,
+    Reach,
+    Webhook,
+    apprise_services,
+    apprise_variable,
+)
+from tactful.channels.smtp.settings import Backup, Dkim, Smtp
 from tactful.core.errors import ConfigError, RequestError
 from tactful.core.model import NotificationType
 from tactful.core.retry import RetryPolicy
 from tactful.core.rules import Rule, rule_from
 from tactful.engine.requests import parse_duration
 from tactful.engine.settings import Settings
+from tactful.ports import Channel
+from tactful.stores.urls import without_password
 from tactful.templates.library import Renderer, Template
 
 FILE_NAME: Final = "tactful.toml"
@@ -45,34 +54,7 @@ PREFIX: Final = "TACTFUL_"
 # `--config` has a variable of its own; those of test suites are nobody's business here.
 _NOT_KEYS: Final = ("TACTFUL_CONFIG", "TACTFUL_TEST_")
 _POLICIES: Final = ("rules", "types", "templates")
-
-Reader: TypeAlias = Callable[[object], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Smtp:
-    """How to reach the mail server; the fields are those of `SmtpChannel`."""
-
-    host: str
-    sender: str
-    port: int | None = None
-    security: str = "none"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    reply_to: str | None = None
-    bounce_address: str | None = None
-    message_id_domain: str | None = None
-    local_hostname: str | None = None
-    connections: int = 4
-    batch: int = 50
-
-    def channel(self) -> SmtpChannel:
-        """The channel, not yet connected; raises ConfigError for what cannot work together."""
-        given: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
-        try:
-            return SmtpChannel(**given)
-        except RequestError as error:
-            raise ConfigError(f"smtp.{error}") from None
+_NAMED: Final = (*_POLICIES, "apprise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,116 +74,88 @@ class Config:
     unsubscribe: str | None = None
     engine: Settings = field(default_factory=Settings)
     smtp: Smtp | None = None
+    webhook: Webhook | None = None
+    apprise: tuple[Apprise, ...] = ()
     policies: Policies = field(default_factory=Policies)
     file: Path | None = None
     ignored: tuple[str, ...] = ()
 
+    def channels(self) -> list[Channel]:
+        """The channels, not yet connected; raises ConfigError for what cannot work together."""
+        given = (self.smtp, self.webhook, *self.apprise)
+        return [one.channel() for one in given if one is not None]
+
     @property
     def shown_store(self) -> str:
         """The store's URL without its password."""
-        parts = urlsplit(self.store)
-        if parts.password is None:
-            return self.store
-        place = parts.netloc.rpartition("@")[2]
-        return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))
+        return without_password(self.store)
 
 
 # Keys -----------------------------------------------------------------------------------------
 
 
-class _WrongError(Exception):
-    """A value that a reader does not take; the text is the bound."""
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str) and value.strip():
-        return value.strip()
-    raise _WrongError("must be a text that is not empty")
-
-
-def _secret(value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise _WrongError("must be a text that is not empty")
-
-
-def _whole(least: int, most: int = 1_000_000_000) -> Reader:
-    def read(value: object) -> int:
-        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-            value = int(value.strip()[:20])
-        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-            return value
-        raise _WrongError(f"must be a whole number from {least} to {most}")
-
-    return read
-
-
-def _one_of(*words: str) -> Reader:
-    def read(value: object) -> str:
-        if isinstance(value, str) and value.strip().lower() in words:
-            return value.strip().lower()
-        raise _WrongError(f"must be one of {', '.join(words)}")
-
-    return read
-
-
-def _duration(value: object) -> int:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value.strip()[:20])
-    try:
-        return parse_duration(value, "")
-    except RequestError as error:
-        raise _WrongError(error.bound) from None
-
-
-def _parsed(parse: Callable[[str, str], object]) -> Reader:
-    def read(value: object) -> str:
-        text = _text(value)
-        try:
-            parse(text, "")
-        except RequestError as error:
-            raise _WrongError(error.bound) from None
-        return text
-
-    return read
-
-
-KEYS: Final[Mapping[str, Reader]] = {
-    "store": _text,
-    "unsubscribe": _text,
-    "engine.lease": _duration,
-    "engine.batch": _whole(1),
-    "engine.waiting_max": _whole(1),
-    "engine.ttl": _duration,
-    "engine.keep": _duration,
-    "engine.history": _duration,
-    "engine.idempotency": _duration,
-    "engine.digest_max": _whole(1),
-    "engine.unknown_types": _one_of("accept", "reject"),
-    "engine.listener_tries": _whole(1),
-    "engine.retry.base": _duration,
-    "engine.retry.cap": _duration,
-    "engine.retry.tries_max": _whole(1),
-    "engine.retry.crashes_max": _whole(1),
-    "smtp.host": _text,
-    "smtp.port": _whole(1, 65_535),
-    "smtp.security": _one_of("none", "starttls", "tls"),
-    "smtp.username": _secret,
-    "smtp.password": _secret,
-    "smtp.sender": _parsed(parse_mailbox),
-    "smtp.reply_to": _parsed(parse_mailbox),
-    "smtp.bounce_address": _parsed(parse_email),
-    "smtp.message_id_domain": _text,
-    "smtp.local_hostname": _text,
-    "smtp.connections": _whole(1, 1_000),
-    "smtp.batch": _whole(1, 10_000),
+KEYS: Final[Mapping[str, values.Reader]] = {
+    "store": values.text,
+    "unsubscribe": values.text,
+    "engine.lease": values.duration,
+    "engine.permit": values.duration,
+    "engine.batch": values.whole(1),
+    "engine.waiting_max": values.whole(1),
+    "engine.ttl": values.duration,
+    "engine.keep": values.duration,
+    "engine.history": values.duration,
+    "engine.idempotency": values.duration,
+    "engine.digest_max": values.whole(1),
+    "engine.unknown_types": values.one_of("accept", "reject"),
+    "engine.listener_tries": values.whole(1),
+    "engine.retry.base": values.duration,
+    "engine.retry.cap": values.duration,
+    "engine.retry.tries_max": values.whole(1),
+    "engine.retry.crashes_max": values.whole(1),
+    "smtp.host": values.text,
+    "smtp.port": values.whole(1, 65_535),
+    "smtp.security": values.one_of("none", "starttls", "tls"),
+    "smtp.username": values.secret,
+    "smtp.password": values.secret,
+    "smtp.sender": values.parsed(parse_mailbox),
+    "smtp.reply_to": values.parsed(parse_mailbox),
+    "smtp.bounce_address": values.parsed(parse_email),
+    "smtp.message_id_domain": values.text,
+    "smtp.local_hostname": values.text,
+    "smtp.connections": values.whole(1, 1_000),
+    "smtp.batch": values.whole(1, 10_000),
+    "smtp.dkim.domain": values.parsed(parse_domain),
+    "smtp.dkim.selector": values.text,
+    "smtp.dkim.key": values.secret,
+    "smtp.dkim.second_selector": values.text,
+    "smtp.dkim.second_key": values.secret,
+    "smtp.dkim.lifetime": values.duration,
+    "smtp.backup.host": values.text,
+    "smtp.backup.port": values.whole(1, 65_535),
+    "smtp.backup.security": values.one_of("none", "starttls", "tls"),
+    "smtp.backup.username": values.secret,
+    "smtp.backup.password": values.secret,
+    "smtp.backup.bounce_address": values.parsed(parse_email),
+    "smtp.backup.local_hostname": values.text,
+    "smtp.backup.connections": values.whole(1, 1_000),
+    "webhook.url": values.secret,
+    "webhook.secrets": values.several(values.secret),
+    "webhook.connections": values.whole(1, 1_000),
+    "webhook.batch": values.whole(1, 10_000),
+    "egress.allow_networks": values.several(values.network),
+    "egress.allow_http": values.flag,
+    "egress.ports": values.several(values.whole(1, 65_535)),
+    "egress.timeout": values.duration,
 }
 """Every key that can be set, with the function that reads its value."""
 
-SECRET_KEYS: Final = ("store", "smtp.username", "smtp.password")
+SECRET_KEYS: Final = (
+    *("store", "smtp.username", "smtp.password", "smtp.backup.username", "smtp.backup.password"),
+    *("smtp.dkim.key", "smtp.dkim.second_key", "webhook.url", "webhook.secrets"),
+)
 """Keys that can also come from a file of their own: `smtp.password_file`, `TACTFUL_..._FILE`."""
 
-_DURATIONS: Final = tuple(key.rpartition(".")[2] for key in KEYS if KEYS[key] is _duration)
+_DURATIONS: Final = tuple(key.rpartition(".")[2] for key in KEYS if KEYS[key] is values.duration)
 
 
 class _Raw(NamedTuple):
@@ -238,6 +192,8 @@ def load(
         **_top(raw),
         engine=_settings(raw),
         smtp=_smtp(raw),
+        webhook=_webhook(raw),
+        apprise=apprise_services(table.get("apprise", {}), _apprise_urls(raw), file),
         policies=policies_of(table, file) if file is not None else Policies(),
         file=file,
         ignored=ignored,
@@ -258,7 +214,7 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 def _from_file(table: Mapping[str, Any], file: Path) -> dict[str, _Raw]:
     found: dict[str, _Raw] = {}
-    for key, value in _flat({k: v for k, v in table.items() if k not in _POLICIES}):
+    for key, value in _flat({k: v for k, v in table.items() if k not in _NAMED}):
         secret = key.removesuffix("_file")
         if key in KEYS:
             _put(found, key, value, str(file))
@@ -288,7 +244,7 @@ def _known_near(key: str) -> str:
     every = (*KEYS, *(f"{secret}_file" for secret in SECRET_KEYS))
     table = key.rpartition(".")[0]
     near = [known for known in every if table and known.rpartition(".")[0] == table]
-    tables = ("engine.*", "smtp.*", *(f"{kind}.NAME" for kind in _POLICIES))
+    tables = ("engine.*", "smtp.*", "webhook.*", "egress.*", *(f"{kind}.NAME" for kind in _NAMED))
     top = (*(known for known in every if "." not in known), *tables)
     return f"known are {', '.join(near or top)}"
 
@@ -297,6 +253,12 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Raw], tupl
     """What the environment sets, and which of its variables mean nothing here."""
     found: dict[str, _Raw] = {}
     names = {PREFIX + key.upper().replace(".", "_"): key for key in KEYS}
+    urls = {
+        name.removesuffix("_FILE"): f"apprise.{service}.url"
+        for name in environ
+        if (service := apprise_variable(name))
+    }
+    names |= urls
     ignored = []
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name.startswith(_NOT_KEYS):
@@ -304,7 +266,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Raw], tupl
         secret = names.get(name.removesuffix("_FILE"))
         if name in names:
             _put(found, names[name], environ[name], name)
-        elif name.endswith("_FILE") and secret in SECRET_KEYS:
+        elif name.endswith("_FILE") and secret in (*SECRET_KEYS, *urls.values()):
             _put(found, secret, _file_text(Path(environ[name]), name), name)
         else:
             ignored.append(name)
@@ -329,7 +291,7 @@ def _value(raw: Mapping[str, _Raw], key: str) -> Any:
     value, origin = raw[key]
     try:
         return KEYS[key](value)
-    except _WrongError as error:
+    except values.WrongError as error:
         got = "a secret" if key in SECRET_KEYS else repr(value)[:120]
         raise ConfigError(f"{key}: {error} (got {got}), in {origin}") from None
 
@@ -368,12 +330,40 @@ def _settings(raw: Mapping[str, _Raw]) -> Settings:
 
 def _smtp(raw: Mapping[str, _Raw]) -> Smtp | None:
     given = _section(raw, "smtp.")
+    dkim = _section(raw, "smtp.dkim.")
+    backup = _section(raw, "smtp.backup.")
+    if not (given or dkim or backup):
+        return None
+    _complete(given, "smtp", "host", "sender")
+    if dkim:
+        _complete(dkim, "smtp.dkim", "selector", "key")
+        if "second_key" in dkim or "second_selector" in dkim:
+            _complete(dkim, "smtp.dkim", "second_selector", "second_key")
+    if backup:
+        _complete(backup, "smtp.backup", "host")
+    return Smtp(
+        **given, dkim=Dkim(**dkim) if dkim else None, backup=Backup(**backup) if backup else None
+    )
+
+
+def _webhook(raw: Mapping[str, _Raw]) -> Webhook | None:
+    given = _section(raw, "webhook.")
+    reach = Reach(**_section(raw, "egress."))
     if not given:
         return None
-    for name in ("host", "sender"):
+    _complete(given, "webhook", "secrets")
+    return Webhook(**given, reach=reach)
+
+
+def _apprise_urls(raw: Mapping[str, _Raw]) -> dict[str, str]:
+    """The URLs of Apprise that the environment gives, by the names of their services."""
+    return {key.split(".")[1]: str(raw[key].value) for key in raw if key.startswith("apprise.")}
+
+
+def _complete(given: Mapping[str, Any], table: str, *needed: str) -> None:
+    for name in needed:
         if name not in given:
-            raise ConfigError(f"smtp.{name}: is missing; the other keys of [smtp] need it")
-    return Smtp(**given)
+            raise ConfigError(f"{table}.{name}: is missing; the other keys of [{table}] need it")
 
 
 # Policies -------------------------------------------------------------------------------------

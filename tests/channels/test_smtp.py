@@ -11,7 +11,7 @@ from tactful.channels.mime import MailWriter
 from tactful.channels.smtp import SmtpChannel
 from tactful.channels.smtp.delivery import Mail, StaleError, deliver
 from tactful.channels.smtp.protocol import Server, connect
-from tactful.core.model import Accepted, Rejected, Retry
+from tactful.core.model import PERMIT_ENDED, Accepted, Rejected, Retry
 from tactful.testing.smtp_sink import Fault, SmtpSink
 
 
@@ -227,3 +227,22 @@ def test_a_name_that_does_not_exist():
     (outcome,) = one.send(messages(1))
     assert isinstance(outcome, Retry)
     assert not outcome.counted
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_permit_is_looked_at_right_before_the_dot(channel, size):
+    """After it the server may take the message; before it, leaving the connection undoes all."""
+    looks = []
+
+    def until_the_dot():
+        looks.append(1)
+        return False
+
+    with SmtpSink() as sink:
+        late = message(1, text="x\n" * (size // 2), may_go=until_the_dot)
+        outcomes = channel(sink).send([message(0), late, message(2)])
+
+        assert [type(outcome) for outcome in outcomes] == [Accepted, Retry, Retry]
+        assert outcomes[1] == PERMIT_ENDED
+        assert len(looks) == 1
+        assert len(sink.messages) == 1

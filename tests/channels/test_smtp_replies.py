@@ -11,6 +11,7 @@ from tactful.channels.smtp.replies import (
     ends_connection,
     lost,
     outcome,
+    served,
 )
 from tactful.core.model import Accepted, Rejected, Retry, Unknown
 
@@ -152,3 +153,28 @@ def test_a_lost_connection_is_judged_by_how_far_the_message_had_come():
     assert lost(Progress.WAITING, "gone") == Retry("not begun: gone", counted=False)
     assert lost(Progress.STARTED, "gone") == Retry("gone")
     assert isinstance(lost(Progress.HANDED, "gone"), Unknown)
+
+
+@pytest.mark.parametrize("code", [450, 451, 452, 499, 550, 552, 554])
+@pytest.mark.parametrize("stage", MESSAGE_STAGES)
+def test_a_reply_about_a_message_says_nothing_about_the_server(stage, code):
+    found = outcome(stage, reply(f"{code} 4.2.2 mailbox full"))
+    assert found is not None
+    assert served(found) is None
+
+
+@pytest.mark.parametrize("progress", Progress)
+def test_a_connection_that_ends_speaks_against_the_server(progress):
+    assert served(lost(progress, "no reply in time")) is False
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("text", ["421 4.3.2 closing", "535 5.7.8 who are you"])
+def test_a_refusal_of_us_speaks_against_the_server(stage, text):
+    found = outcome(stage, reply(text))
+    assert found is not None
+    assert served(found) is False
+
+
+def test_a_mail_that_was_taken_speaks_for_the_server():
+    assert served(Accepted("2.0.0 ok")) is True

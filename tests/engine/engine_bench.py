@@ -52,6 +52,7 @@ class Bench:
     def __init__(self, store: Store, settings: Settings | None = None) -> None:
         self.store = store
         self.clock = ManualClock(START)
+        self.running = 0
         self.changes = 0
         self.outcome: Callable[[Message], Outcome | None] | None = None
         self.post = CaptureChannel("post", self._answer)
@@ -67,6 +68,7 @@ class Bench:
             Ids(random_bits(next(SEEDS))),
             settings if settings is not None else Settings(),
             self._changed,
+            running=lambda: self.running,
         )
         self.composer = Composer()
         self.admission = Admission(self.context)

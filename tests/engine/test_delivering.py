@@ -8,13 +8,23 @@ from typing import Any
 import pytest
 from engine_bench import MINUTE, START, Bench
 
-from tactful.core.model import Accepted, Message, Outcome, Rejected, Retry, State, Unknown
+from tactful.core.model import (
+    PERMIT_ENDED,
+    Accepted,
+    Message,
+    Outcome,
+    Rejected,
+    Retry,
+    State,
+    Unknown,
+)
 from tactful.engine.delivering import Sent, batches, deliver
 from tactful.engine.dispatch import Job
 from tactful.stores.memory import MemoryStore
 from tactful.templates.library import Template
 
 LEASE = 15 * MINUTE
+PERMIT = MINUTE // 2
 
 
 class Odd:
@@ -192,3 +202,49 @@ def test_what_another_worker_has_taken_over_is_not_handed_over(bench: Bench) -> 
     assert isinstance(late.outcome, Retry)
     assert isinstance(sent.outcome, Accepted)
     assert len(bench.post.messages) == 1
+
+
+def test_what_was_decided_too_long_ago_is_not_handed_over(bench: Bench) -> None:
+    """However long the lease is: the rules hold at the wire but for the length of a permit."""
+    bench.rule("one", "1/hour")
+    bench.send(to="a")
+    jobs = bench.claim()
+    bench.running += PERMIT
+
+    (late,) = deliver(jobs, bench.post, bench.composer, bench.book, bench.store)
+
+    assert (late.outcome, bench.messages) == (PERMIT_ENDED, [])
+    bench.recording.record([late])
+    bench.run()
+    assert len(bench.messages) == 1, "what was not handed over uses up no slot"
+
+
+def test_a_permit_that_ends_on_the_way_keeps_the_rest_back(bench: Bench) -> None:
+    """The channel looks again before each message."""
+    jobs = jobs_for(bench, "a", "b", "c")
+
+    def frozen(message: Message) -> Outcome | None:
+        bench.running += PERMIT // 2 if message.recipient == "a" else PERMIT
+        return None
+
+    bench.outcome = frozen
+    found = deliver(jobs, bench.post, bench.composer, bench.book, bench.store)
+
+    assert [message.recipient for message in bench.messages] == ["a", "b"]
+    assert found[2].outcome == PERMIT_ENDED
+
+
+def test_what_must_not_be_sent_twice_goes_alone(quick: Bench) -> None:
+    """A crash leaves only what had begun in doubt, and that is said of a portion as a whole."""
+    quick.type("code", on_ambiguous="hold")
+    for who in ("a", "b"):
+        quick.send("code", to=who)
+        quick.send("news", to=who)
+
+    found = batches(quick.claim(), quick.post)
+
+    assert [[job.delivery.type for job in portion] for portion in found] == [
+        ["news", "news"],
+        ["code"],
+        ["code"],
+    ]

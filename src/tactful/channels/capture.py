@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from tactful.core.model import Accepted, Message, Outcome
+from tactful.core.model import PERMIT_ENDED, Accepted, Message, Outcome
 
 
 class CaptureChannel:
@@ -37,6 +37,8 @@ class CaptureChannel:
         return [self._take(message) for message in messages]
 
     def _take(self, message: Message) -> Outcome:
+        if not message.may_go():
+            return PERMIT_ENDED
         with self._lock:
             self.messages.append(message)
         outcome = self._outcome(message) if self._outcome is not None else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tactful.core.model import Accepted, Message, Outcome
+from tactful.core.model import PERMIT_ENDED, Accepted, Message, Outcome
 
 
 class InboxChannel:
@@ -23,7 +23,8 @@ class InboxChannel:
 
     def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `ports.Channel.send`."""
-        return [Accepted(arrived=True)] * len(messages)
+        arrived = Accepted(arrived=True)
+        return [arrived if message.may_go() else PERMIT_ENDED for message in messages]
 
     def close(self) -> None:
         """Nothing is open."""

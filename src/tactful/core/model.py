@@ -11,7 +11,7 @@ instant; an *outcome* is what a channel answered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -174,6 +174,13 @@ class Unknown:
 
 Outcome: TypeAlias = Accepted | Retry | Rejected | Unknown
 
+PERMIT_ENDED: Final = Retry("its permit had ended", after_ms=0, counted=False)
+"""What a channel answers for a message that it may no longer hand over."""
+
+
+def _always() -> bool:
+    return True
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -182,6 +189,10 @@ class Message:
     `id` is stable over all attempts, so that a receiver can recognise a second copy; `at` is the
     instant of the attempt. `headers` are further mail headers (name, value) that the engine wants
     on it. `maybe_duplicate` is True where an earlier attempt may have arrived.
+
+    `may_go` says whether it may still be handed over. A channel asks right before the step that it
+    cannot take back, and answers PERMIT_ENDED if not: a worker that stood still for minutes must
+    not send what others have decided about since.
     """
 
     id: str
@@ -197,6 +208,7 @@ class Message:
     name: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     maybe_duplicate: bool = False
+    may_go: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
 
 # People and content ---------------------------------------------------------------------------

@@ -64,6 +64,7 @@ class Composer:
             name=job.person.name,
             headers=self._headers(head, book),
             maybe_duplicate=job.crashes > 0,
+            may_go=job.may_go,
         )
 
     def _headers(self, head: Delivery, book: Book) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from tactful.core.model import Millis
 from tactful.engine.identity import Ids
 from tactful.engine.rulebook import Rulebook
 from tactful.engine.settings import Settings
@@ -15,11 +16,16 @@ from tactful.engine.timekeeper import Timekeeper
 from tactful.ports import Channel, Store
 
 
+def _stands() -> Millis:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One engine's store, channels, time and habits.
 
-    `changed` tells the worker of new work; `owner` is whose leases its claims are.
+    `changed` tells the worker of new work; `owner` is whose leases its claims are; `running` counts
+    the milliseconds of a clock that nobody sets.
     """
 
     store: Store
@@ -31,3 +37,4 @@ class Context:
     settings: Settings
     changed: Callable[[], None]
     owner: str = ""
+    running: Callable[[], Millis] = _stands

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tactful.core.errors import Unavailable
-from tactful.core.model import Message, Outcome, Rejected, Retry, Unknown
-from tactful.engine.compose import Composer, Unfit
+from tactful.core.model import PERMIT_ENDED, Message, Outcome, Rejected, Retry, Unknown
+from tactful.engine.compose import Composer
 from tactful.engine.dispatch import Job
 from tactful.engine.rulebook import Book
 from tactful.ports import Channel, Store
@@ -43,13 +43,15 @@ def batches(jobs: Sequence[Job], channel: Channel) -> list[list[Job]]:
     """Jobs in portions for one call of a channel.
 
     What has been left without an answer before goes alone and last, so that a message that breaks
-    its channel takes no other down with it.
+    its channel takes no other down with it. What must not be sent twice goes alone, too: only what
+    has begun is in doubt after a crash, and that is said of a portion as a whole.
     """
-    calm = [job for job in jobs if not job.crashes]
+    calm = [job for job in jobs if not (job.crashes or job.alone)]
+    single = [job for job in jobs if job.alone and not job.crashes]
     suspect = sorted((job for job in jobs if job.crashes), key=lambda job: job.crashes)
     size = max(1, channel.batch)
     portions = [calm[at : at + size] for at in range(0, len(calm), size)]
-    return [*portions, *([job] for job in suspect)]
+    return [*portions, *([job] for job in (*single, *suspect))]
 
 
 def deliver(
@@ -60,18 +62,35 @@ def deliver(
     That the hand-over begins is written down first. It need not reach the disk: it tells what a
     process that died had in its hands; after a power cut everything claimed counts as begun.
     """
-    made = [(job, composer.message(job, book)) for job in jobs]
+    made = [_made(job, composer, book) for job in jobs]
     try:
-        ours = _begin([job for job, message in made if isinstance(message, Message)], store)
+        ours = _begin([job for job, m in zip(jobs, made, strict=True) if _goes(m)], store)
     except Unavailable as error:
         return [Sent(job, Retry(f"not begun: {error}", counted=False)) for job in jobs]
-    held = [(job, message if _holds(job, message, ours) else None) for job, message in made]
-    messages = [message for _, message in held if isinstance(message, Message)]
-    outcomes = iter(_send(messages, channel))
-    return [
-        Sent(job, next(outcomes)) if isinstance(message, Message) else _not_sent(job, message)
-        for job, message in held
+    ready = [
+        Sent(job, LOST_CLAIM) if _goes(m) and not _holds(job, ours) else m
+        for job, m in zip(jobs, made, strict=True)
     ]
+    outcomes = iter(_send([m for m in ready if isinstance(m, Message)], channel))
+    return [
+        Sent(job, next(outcomes)) if isinstance(m, Message) else m
+        for job, m in zip(jobs, ready, strict=True)
+    ]
+
+
+def _made(job: Job, composer: Composer, book: Book) -> Message | Sent:
+    """The message of a job, or why it does not go."""
+    if not job.may_go():
+        return Sent(job, PERMIT_ENDED)
+    message = composer.message(job, book)
+    if isinstance(message, Message):
+        return message
+    why = message.reasons.get(job.delivery.id)
+    return Sent(job, AGAIN if why is None else Rejected(why), message.reasons)
+
+
+def _goes(made: Message | Sent) -> bool:
+    return isinstance(made, Message)
 
 
 def _begin(jobs: Sequence[Job], store: Store) -> frozenset[str]:
@@ -83,18 +102,9 @@ def _begin(jobs: Sequence[Job], store: Store) -> frozenset[str]:
         return frozenset(tx.begin(claims))
 
 
-def _holds(job: Job, message: Message | Unfit, ours: frozenset[str]) -> bool:
-    """Whether a job may go on: nobody took it over while this worker stood still."""
-    if isinstance(message, Unfit):
-        return True
-    return all(delivery.id in ours for delivery in (job.delivery, *job.members))
-
-
-def _not_sent(job: Job, unfit: Unfit | None) -> Sent:
-    if unfit is None:
-        return Sent(job, LOST_CLAIM)
-    why = unfit.reasons.get(job.delivery.id)
-    return Sent(job, AGAIN if why is None else Rejected(why), unfit.reasons)
+def _holds(job: Job, ours: frozenset[str]) -> bool:
+    """Whether nobody took a job over while this worker stood still."""
+    return all(delivery_id in ours for delivery_id, _ in job.claims)
 
 
 def _send(messages: Sequence[Message], channel: Channel) -> Sequence[Outcome]:

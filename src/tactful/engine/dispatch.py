@@ -11,7 +11,7 @@ other. If it had, the attempt keeps counting, since nobody knows how far it came
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tactful.core.checks import Checks
@@ -55,7 +55,8 @@ STRANDED_MS = MINUTE
 class Job:
     """One claimed hand-over: the delivery that carries it and, in a digest, the others in it.
 
-    `number` and `at` are those of the attempt.
+    `number` and `at` are those of the attempt; `may_go` is the permit to hand it over. `alone`
+    keeps it out of the company of others: what is in doubt after a crash is this one at most.
     """
 
     delivery: Delivery
@@ -64,6 +65,8 @@ class Job:
     person: Recipient
     number: int
     at: Millis
+    may_go: Callable[[], bool]
+    alone: bool = False
 
     @property
     def claims(self) -> list[tuple[str, int]]:
@@ -94,6 +97,7 @@ class Dispatch:
 
     def claim(self, in_flight: frozenset[str] = frozenset(), limit: int | None = None) -> Claim:
         """One round; `in_flight` are deliveries this process is still sending."""
+        until = self._context.running() + self._context.settings.permit()
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
             rows = tx.due(now, limit or self._context.settings.batch)
@@ -104,7 +108,7 @@ class Dispatch:
                 tx.renew(ours, now + self._context.settings.lease_ms)
             others = [row for row in rows if row.id not in in_flight]
             _give_back(tx, others, now)
-            jobs = _Round(self._context, tx, now).run(others)
+            jobs = _Round(self._context, tx, now, until).run(others)
         return Claim(jobs, len(rows))
 
 
@@ -138,11 +142,12 @@ def _give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> None:
 class _Round:
     """The decisions of one transaction."""
 
-    def __init__(self, context: Context, tx: Tx, now: Millis) -> None:
+    def __init__(self, context: Context, tx: Tx, now: Millis, until: Millis) -> None:
         self._context = context
         self._settings = context.settings
         self._tx = tx
         self._now = now
+        self._may_go = lambda: context.running() < until
         self._book = context.rulebook.current(tx)
         self._jobs: list[Job] = []
         self._leases: list[Lease] = []
@@ -368,7 +373,8 @@ class _Round:
         self._members += [member.id for member in members]
         self._history.setdefault(head.recipient, []).append(Entry(self._now, head.kind))
         person = self._person(head.recipient)
-        self._jobs.append(Job(head, members, {}, person, number, self._now))
+        hold = self._book.type(head.type).on_ambiguous == "hold"
+        self._jobs.append(Job(head, members, {}, person, number, self._now, self._may_go, hold))
         if self._lines is not None:
             self._lines.leave(head.recipient, [row.id for row in unit])
 

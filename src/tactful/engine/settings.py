@@ -14,6 +14,8 @@ class Settings:
     """How an engine behaves; checked when it is made.
 
     * `lease_ms`: how long a claim holds without a sign of life; longer than any channel takes.
+    * `permit_ms`: how long after its decision something may be handed over, at most nine tenths of
+      the lease; a rule holds at the wire over its window and this.
     * `batch`: deliveries decided in one transaction.
     * `waiting_max`: how many may wait for one recipient; what is over is rejected.
     * `ttl_ms`: time to live of what names none, from its acceptance or its scheduled instant.
@@ -25,6 +27,7 @@ class Settings:
     """
 
     lease_ms: Millis = 15 * MINUTE
+    permit_ms: Millis = 30 * SECOND
     batch: int = 500
     waiting_max: int = 10_000
     ttl_ms: Millis = 60 * DAY
@@ -36,10 +39,15 @@ class Settings:
     listener_tries: int = 10
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
+    def permit(self) -> Millis:
+        """How long after its decision something may be handed over: well before the lease ends."""
+        return min(self.permit_ms, self.lease_ms * 9 // 10)
+
     def __post_init__(self) -> None:
         least = {"lease_ms": 10 * SECOND, "history_ms": DAY, "keep_ms": MINUTE}
         for name in (
             "lease_ms",
+            "permit_ms",
             "batch",
             "waiting_max",
             "ttl_ms",

@@ -41,6 +41,7 @@ RECORD_MS = 20
 IDLE_MS = 1_000
 TELL_MS = 50
 IN_FLIGHT_MAX = 2_000
+IN_FLIGHT_MIN = 100
 STOP_PATIENCE_S = 30.0
 NOT_BEGUN = Retry("not begun when the worker stopped", after_ms=0, counted=False)
 
@@ -76,6 +77,10 @@ class Worker:
         self._teller: threading.Thread | None = None
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._joined = False
+        # What is claimed must be handed over before its permit ends: no more than the lanes have
+        # at hand and as much again, so that none of them waits.
+        at_once = sum(way.concurrency * way.batch for way in context.channels.values())
+        self._in_flight_max = max(IN_FLIGHT_MIN, min(IN_FLIGHT_MAX, 2 * at_once))
 
     # In the caller's thread -------------------------------------------------------------------
 
@@ -187,7 +192,7 @@ class Worker:
         """One round of upkeep, fan-out and claim; whether there may be more at once."""
         self._upkeep()
         self._renew()
-        room = IN_FLIGHT_MAX - len(self._in_flight)
+        room = self._in_flight_max - len(self._in_flight)
         if room <= 0:
             return False
         reached = self._fanout.step()

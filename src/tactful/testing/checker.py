@@ -5,8 +5,9 @@ It is told what callers were promised (`Asked`), what really arrived at the othe
 it ended. It answers in the words of Jepsen: what was attempted, what was acknowledged, and what of
 that is lost, stuck, unexpected, recovered or there twice.
 
-Limits are judged at the wire: every copy is looked at under the rules that were in force when it
-was handed over, together with all copies before it. A digest is one copy with several items.
+Limits are judged at the wire, by `tactful.verify`: every copy is looked at under the rules that
+were in force when it was handed over, together with all copies before it. A digest is one copy with
+several items.
 
 A second copy is *explained* if nobody could know what became of every earlier one (`ambiguous`) and
 it says of itself that it may be one (`maybe_duplicate`).
@@ -14,28 +15,16 @@ it says of itself that it may be one (`maybe_duplicate`).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from tactful.core.model import Kind, Millis, State
+from tactful.verify.limits import Terms, Violation, judge_limits
+from tactful.verify.reigns import ALWAYS, NEVER, Handover, Version
+from tactful.verify.reigns import Reign as RuleReign
+from tactful.verify.rules import read_rule
 
-_UNITS: Final = {
-    "ms": 1,
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1_000),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60_000),
-    **dict.fromkeys(("h", "hour", "hours"), 3_600_000),
-    **dict.fromkeys(("d", "day", "days"), 86_400_000),
-    **dict.fromkeys(("w", "week", "weeks"), 7 * 86_400_000),
-    **dict.fromkeys(("month", "months"), 31 * 86_400_000),
-}
-_LIMIT: Final = re.compile(
-    r"\s*(\d+)\s*(?:/|per|in|every)\s*(\d*)\s*([a-z]+)\s*(calendar|rolling)?\s*", re.IGNORECASE
-)
-_LEVELS: Final = {"low": 0, "normal": 1, "high": 2, "critical": 3}
 _OPEN: Final = (State.QUEUED, State.DEFERRED, State.SENDING)
 _OUT: Final = (State.SENT, State.DELIVERED, State.LOST, State.BOUNCED)
 _REFUSALS: Final = ("reject", "suppress", "expire")
@@ -278,158 +267,42 @@ def _duplicates(wire: Sequence[Copy]) -> tuple[list[str], list[str]]:
 def check_limits(
     wire: Sequence[Copy], reigns: Sequence[Reign], zones: Mapping[str, str] | None = None
 ) -> tuple[list[str], dict[str, int]]:
-    """What no rule in force allowed, and the fullest window of each rule."""
-    violations: list[str] = []
-    fullest: dict[str, int] = {}
-    ends = [*(reign.since for reign in reigns), len(wire)][1:]
-    for reign, end in zip(reigns, ends, strict=True):
-        for rule in reign.rules:
-            for place in range(reign.since, end):
-                if _speaks_of(rule, wire[place].kind):
-                    count = _judge(rule, wire, place, zones or {}, violations)
-                    name = str(rule["name"])
-                    fullest[name] = max(fullest.get(name, 0), count)
-    return violations, fullest
+    """What no rule in force allowed, and the fullest window of each rule.
+
+    The order of arrival tells which rules a copy is judged by; `tactful.verify` does the judging.
+    """
+    handovers = [_handover(copy, place) for place, copy in enumerate(wire)]
+    verdict = judge_limits(handovers, _versions(wire, reigns), Terms(zones or {}))
+    return [_sentence(violation) for violation in verdict.broken], dict(verdict.fullest)
 
 
-def _judge(
-    rule: Mapping[str, Any],
-    wire: Sequence[Copy],
-    place: int,
-    zones: Mapping[str, str],
-    violations: list[str],
-) -> int:
-    """Look at one copy under one rule; gives how many its window holds with it."""
-    copy = wire[place]
-    zone = ZoneInfo(zones.get(copy.recipient, "UTC"))
-    if "limit" not in rule:
-        if _is_out_of_hours(rule, copy.at, zone):
-            violations.append(f"{rule['name']}: {copy.message} at {copy.at} is out of its hours")
-        return 1
-    same = _scope(rule, copy)
-    earlier = [other for other in wire[:place] if _speaks_of(rule, other.kind) and same(other)]
-    count, window, unit = _parsed(rule["limit"])
-    if rule.get("per", "recipient") in ("channel", "domain"):
-        return _judge_flow(rule, copy, earlier, violations)
-    if unit:
-        here = _calendar_name(copy.at, unit, zone)
-        inside = [o for o in earlier if _calendar_name(o.at, unit, zone) == here]
-    else:
-        inside = [other for other in earlier if copy.at - window < other.at]
-    for most, below in _ceilings(rule, count):
-        if copy.kind.priority < below:
-            held = 1 + sum(other.kind.priority < below for other in inside)
-            if held > most:
-                text = f"{held} of {most} for {copy.recipient} with {copy.message} at {copy.at}"
-                violations.append(f"{rule['name']} ({rule['limit']}): {text}")
-    return 1 + len(inside)
+def _handover(copy: Copy, place: int) -> Handover:
+    domain = copy.address.rpartition("@")[2].lower()
+    return Handover(copy.at, place, place + 1, copy.recipient, copy.message, *copy.kind, domain)
 
 
-def _judge_flow(
-    rule: Mapping[str, Any], copy: Copy, earlier: Iterable[Copy], violations: list[str]
-) -> int:
-    """A steady flow: n hand-overs take the time of n - burst periods, to the millisecond."""
-    count, window, _ = _parsed(rule["limit"])
-    burst = int(rule.get("burst", 1))
-    most = 1
-    for number, other in enumerate(reversed(list(earlier)), 2):
-        passed = copy.at - other.at
-        if (number - burst) * window > (passed + 1) * count:
-            text = f"{number} within {passed} ms with {copy.message} at {copy.at}"
-            violations.append(f"{rule['name']} ({rule['limit']}): {text}")
-        if passed < window:
-            most = number
-    return most
+def _versions(wire: Sequence[Copy], reigns: Sequence[Reign]) -> list[RuleReign]:
+    """Each rule over time: a version begins with the first copy that it judges."""
+    starts = [NEVER] * (len(wire) + 1)
+    for place in range(len(wire) - 1, -1, -1):
+        starts[place] = min(wire[place].at, starts[place + 1])
+    # Names may be used twice in one reign: such rules are told apart by their place among them.
+    found: dict[tuple[str, int], list[Version]] = {}
+    for reign in reigns:
+        bodies: dict[tuple[str, int], Mapping[str, Any]] = {}
+        for body in reign.rules:
+            name = str(body["name"])
+            bodies[name, sum(key[0] == name for key in bodies)] = body
+        for key in {**found, **bodies}:
+            versions = found.setdefault(key, [Version(None, ALWAYS, None)])
+            rule = read_rule(bodies[key]) if key in bodies else None
+            if rule != versions[-1].rule:
+                at = starts[reign.since] if reign.since else ALWAYS
+                versions.append(Version(rule, at, reign.since))
+    return [RuleReign(name, versions) for (name, _), versions in found.items()]
 
 
-def _speaks_of(rule: Mapping[str, Any], kind: Kind) -> bool:
-    for key, value in (
-        ("types", kind.type),
-        ("categories", kind.category),
-        ("channels", kind.channel),
-    ):
-        if rule.get(key) is not None and value not in rule[key]:
-            return False
-    wanted = rule.get("priorities")
-    levels = None if wanted is None else [_level(item) for item in wanted]
-    exempt = [_level(item) for item in rule.get("exempt", ())]
-    return (levels is None or kind.priority in levels) and kind.priority not in exempt
-
-
-def _scope(rule: Mapping[str, Any], copy: Copy) -> Callable[[Copy], bool]:
-    """Which other copies share a budget with this one."""
-    per = rule.get("per", "recipient")
-    if per == "channel":
-        return lambda other: other.kind.channel == copy.kind.channel
-    if per == "domain":
-        domain = _domain(copy)
-        return lambda other: _domain(other) == domain and other.kind.channel == copy.kind.channel
-    part = per.partition("+")[2]
-    if not part:
-        return lambda other: other.recipient == copy.recipient
-    return lambda other: (
-        other.recipient == copy.recipient and getattr(other.kind, part) == getattr(copy.kind, part)
-    )
-
-
-def _domain(copy: Copy) -> str:
-    return copy.address.rpartition("@")[2].lower()
-
-
-def _ceilings(rule: Mapping[str, Any], count: int) -> Iterator[tuple[int, int]]:
-    """How many copies of a priority below a bound a window may hold, for each bound."""
-    yield count, len(_LEVELS)
-    kept = 0
-    reserve = {_level(name): value for name, value in rule.get("reserve", {}).items()}
-    for level in sorted(reserve, reverse=True):
-        kept += reserve[level]
-        yield count - kept, level
-
-
-def _level(value: str | int) -> int:
-    return value if isinstance(value, int) else _LEVELS[value.strip().lower()]
-
-
-def _parsed(limit: object) -> tuple[int, Millis, str]:
-    """Count, window and, for a calendar limit, the unit."""
-    match = _LIMIT.fullmatch(str(limit))
-    if match is None or match[3].lower() not in _UNITS:
-        raise ValueError(f"this is no limit: {limit}")
-    size = _UNITS[match[3].lower()]
-    calendar = (match[4] or "").lower() == "calendar"
-    return int(match[1]), int(match[2] or 1) * size, match[3].lower() if calendar else ""
-
-
-def _calendar_name(at: Millis, unit: str, zone: ZoneInfo) -> str:
-    """A name that two instants share exactly if they are in one calendar window."""
-    local = datetime.fromtimestamp(at / 1000, zone)
-    shape = {"m": "%Y-%m", "w": "%G-%V", "d": "%Y-%m-%d", "h": "%Y-%m-%d %H%z"}
-    if unit.startswith("month"):
-        return local.strftime(shape["m"])
-    return local.strftime(shape.get(unit[0], "%Y-%m-%d %H:%M%z"))
-
-
-def _is_out_of_hours(rule: Mapping[str, Any], at: Millis, zone: ZoneInfo) -> bool:
-    """Whether a copy went in quiet hours or outside of its window."""
-    quiet = "quiet" in rule
-    span, _, days = str(rule["quiet" if quiet else "window"]).strip().partition(" ")
-    start, end = (int(t[:-3]) * 60 + int(t[-2:]) for t in span.split("-"))
-    local = datetime.fromtimestamp(at / 1000, zone)
-    minute, today = local.hour * 60 + local.minute, local.weekday()
-    inside = _on(days, today) and start <= minute < (end if end > start else 24 * 60)
-    if end <= start:
-        inside = inside or (_on(days, today - 1) and minute < end)
-    return inside == quiet
-
-
-def _on(days: str, weekday: int) -> bool:
-    names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-    if not days.strip():
-        return True
-    for part in days.lower().split(","):
-        first, _, last = (piece.strip() for piece in part.partition("-"))
-        begin = names.index(first)
-        length = (names.index(last or first) - begin) % 7
-        if (weekday - begin) % 7 <= length:
-            return True
-    return False
+def _sentence(one: Violation) -> str:
+    last = one.inside[-1].name
+    text = f"{one.held} of {one.most} for {one.whom} with {last} at {one.at}"
+    return f"{one.rule} ({one.limit}): {text}, {one.window}"

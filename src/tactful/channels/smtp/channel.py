@@ -19,6 +19,7 @@ from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tactful.channels.address import parse_email
+from tactful.channels.dkim import DkimSigner
 from tactful.channels.mime import MailError, MailWriter
 from tactful.channels.smtp.delivery import Mail, StaleError, deliver
 from tactful.channels.smtp.protocol import (
@@ -30,6 +31,7 @@ from tactful.channels.smtp.protocol import (
     Timeouts,
     connect,
 )
+from tactful.channels.smtp.replies import served
 from tactful.core.errors import ConfigError, RequestError
 from tactful.core.model import Message, Outcome, Rejected
 
@@ -49,7 +51,7 @@ class SmtpChannel:
     `reply_to` are `address` or `name <address>`; bounces go to `bounce_address`, by default the
     sender's. `connections` is how many are opened at most, `batch` how many messages a caller
     should give to one `send`. `ssl_context` replaces the default one, which checks the server's
-    certificate and name against the system's authorities.
+    certificate and name against the system's authorities. `dkim` signs each mail.
 
     Raises ConfigError for a combination that cannot work, RequestError for an address that is
     none.
@@ -74,6 +76,7 @@ class SmtpChannel:
         timeouts: Timeouts | None = None,
         local_hostname: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        dkim: DkimSigner | None = None,
         name: str = "email",
     ) -> None:
         _check(host, security, username, password, local_hostname)
@@ -97,6 +100,7 @@ class SmtpChannel:
             timeouts=timeouts or Timeouts(),
         )
         self._writer = MailWriter(sender, message_id_domain=message_id_domain, reply_to=reply_to)
+        self._dkim = dkim
         bounce = self._writer.sender
         if bounce_address is not None:
             bounce = parse_email(bounce_address, "bounce_address")
@@ -139,6 +143,10 @@ class SmtpChannel:
                     outcomes[place] = found
         return [found for found in outcomes if found is not None]
 
+    def served(self, outcome: Outcome) -> bool | None:
+        """What one of our outcomes says about the server; see `replies.served`."""
+        return served(outcome)
+
     def close(self) -> None:
         """Closes the connections; those in use are closed when their call ends. Idempotent.
 
@@ -168,9 +176,11 @@ class SmtpChannel:
             return Rejected(f"{error.field}: {error.bound}")
         except MailError as error:
             return Rejected(f"cannot be written as mail: {error}")
+        if self._dkim is not None:
+            data = self._dkim.sign(data, message.at)
         mailbox = to.mailbox
         ascii_only = data.isascii() and mailbox.isascii() and self._bounce.isascii()
-        return Mail(self._bounce, mailbox, data, smtputf8=not ascii_only)
+        return Mail(self._bounce, mailbox, data, not ascii_only, message.may_go)
 
     def _deliver(self, mails: Sequence[Mail]) -> list[Outcome]:
         """Over a kept connection where there is one that lives, else over a new one."""

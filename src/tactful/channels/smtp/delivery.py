@@ -20,7 +20,7 @@ connection breaks, at most one message of it is in doubt.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tactful.channels.smtp.protocol import Capabilities, Session
@@ -32,7 +32,7 @@ from tactful.channels.smtp.replies import (
     outcome,
 )
 from tactful.channels.smtp.wire import LostError
-from tactful.core.model import Accepted, Outcome, Rejected, Unknown
+from tactful.core.model import PERMIT_ENDED, Accepted, Outcome, Rejected, Unknown
 
 _LAST_WRITE = 16_384
 _HARMLESS = bytes(octet for octet in range(256) if octet not in b"\r\n\0")
@@ -45,6 +45,7 @@ class Mail(NamedTuple):
     recipient: str
     data: bytes
     smtputf8: bool = False
+    may_go: Callable[[], bool] = lambda: True
 
 
 class StaleError(Exception):
@@ -56,6 +57,7 @@ class _Ready(NamedTuple):
     mail: bytes
     rcpt: bytes
     payload: bytes
+    may_go: Callable[[], bool]
 
     @property
     def envelope(self) -> bytes:
@@ -131,6 +133,7 @@ def _prepare(index: int, mail: Mail, offered: Capabilities) -> _Ready | Rejected
         b"MAIL FROM:<%b>%b\r\n" % (sender, options.encode()),
         b"RCPT TO:<%b>\r\n" % recipient,
         payload,
+        mail.may_go,
     )
 
 
@@ -161,7 +164,8 @@ class _Delivery:
         last = len(ready) - 1
         for position, item in enumerate(ready):
             if not session.usable:
-                outcomes[item.place] = lost(Progress.WAITING, self._why)
+                goes = item.may_go()
+                outcomes[item.place] = lost(Progress.WAITING, self._why) if goes else PERMIT_ENDED
                 continue
             pipelined = self._pipelining and position < last
             following = ready[position + 1].envelope if pipelined else b""
@@ -190,7 +194,10 @@ class _Delivery:
                 raise LostError(f"the server spoke out of turn: {early.code} {early.text}")
             self._end(early.text)
             return farewell
-        complete = self._hand_over(item.payload, following)
+        complete = self._hand_over(item, following)
+        if complete is None:
+            self._end("a permit had ended")
+            return PERMIT_ENDED
         reply = self._wire.read(time.monotonic() + self._timeouts.dot)
         found = outcome(Stage.DOT, reply)
         assert found is not None
@@ -253,17 +260,21 @@ class _Delivery:
         except LostError as error:
             self._end(str(error))
 
-    def _hand_over(self, payload: bytes, following: bytes) -> bool:
-        """Writes the data; True where all of it was taken.
+    def _hand_over(self, item: _Ready, following: bytes) -> bool | None:
+        """Writes the data; True where all of it was taken, None where it may no longer go.
 
         The dot is in the last write, and that one is short: when a long message breaks off in the
-        middle, it surely did not arrive, and is not in doubt.
+        middle, it surely did not arrive, and is not in doubt. The permit is looked at right before
+        that write. Data that was begun can only be left by leaving the connection.
         """
         seconds = self._timeouts.dot
+        payload = item.payload
         if len(payload) > _LAST_WRITE:
             if not self._wire.write(payload[:-_LAST_WRITE], seconds):
                 return False
             payload = payload[-_LAST_WRITE:]
+        if not item.may_go():
+            return None
         try:
             return self._wire.write(payload + following, seconds)
         finally:

@@ -58,6 +58,8 @@ class Stage(StrEnum):
     DOT = "end of data"
 
 
+_QUOTING: Final = tuple(f"{stage}: " for stage in Stage)
+
 SESSION_STAGES: Final = frozenset({Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.AUTH})
 """The stages before any message: what fails there says nothing about one."""
 
@@ -156,6 +158,22 @@ def lost(progress: Progress, why: str) -> Outcome:
     if progress is Progress.STARTED:
         return Retry(why)
     return Unknown(f"no answer to the end of data: {why}")
+
+
+def served(outcome: Outcome) -> bool | None:
+    """Whether the server did its part, going by one outcome; None where that cannot be told.
+
+    A rejection is about the message, and so is a 4yz reply to it. Only those begin with the name
+    of a stage: any other retry is counted because the connection ended under the message.
+    """
+    match outcome:
+        case Accepted():
+            return True
+        case Rejected():
+            return None
+        case Retry(why=why, counted=True) if why.startswith(_QUOTING):
+            return None
+    return False
 
 
 def _why(stage: Stage, reply: Reply, remark: str = "") -> str:

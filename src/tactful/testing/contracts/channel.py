@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pytest
 
-from tactful.core.model import Accepted, Message, Outcome, Retry, Unknown
+from tactful.core.model import PERMIT_ENDED, Accepted, Message, Outcome, Retry, Unknown
 from tactful.core.names import name_key
 from tactful.ports import Channel
 
@@ -87,6 +87,14 @@ class ChannelContract:
         again = replace(MESSAGE, attempt=2, maybe_duplicate=True)
 
         assert [type(o) for o in channel.send([MESSAGE, again])] == [Accepted, Accepted]
+
+    def test_a_message_whose_permit_has_ended_is_not_handed_over(self, channel: Channel) -> None:
+        """Nothing is known against it, and its neighbours go."""
+        first, second, third = messages(3)
+        late = replace(second, may_go=lambda: False)
+
+        assert channel.send([first, late, third])[1] == PERMIT_ENDED
+        assert [type(outcome) for outcome in channel.send([third])] == [Accepted]
 
     def test_several_threads_may_send_at_once(self, channel: Channel) -> None:
         """As many as `concurrency` says."""

@@ -1,0 +1,118 @@
+"""Notifications per second on PostgreSQL: one process submits, others send.
+
+The same work as `end_to_end`, with a private PostgreSQL that really waits for its disk (`fsync`), and
+with processor time for each notification of all who take part.
+
+    python -m benchmarks.on_postgres [--count 20000] [--workers 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.end_to_end import engine, items, smtp_sink
+from tactful.testing.servers.postgres import PostgresServer
+
+SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+
+
+def work(store: str, port: int) -> None:
+    """One worker process, until its standard input ends."""
+    app, _ = engine(port, Path(), store)
+    with app:
+        print("ready", flush=True)
+        sys.stdin.readline()
+    app.close()
+    print(round(time.process_time() * 1e6), flush=True)
+
+
+@contextmanager
+def workers(count: int, store: str, port: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """Worker processes that are at work."""
+    command = [sys.executable, "-m", "benchmarks.on_postgres", "--work", store, "--port", str(port)]
+    made = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(count)
+    ]
+    for process in made:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    yield made
+    for process in made:
+        if process.poll() is None:
+            process.communicate("\n")
+
+
+def processor_us(pid: int) -> float:
+    """What a process and its children have used."""
+    root = psutil.Process(pid)
+    total = 0.0
+    for process in (root, *root.children(recursive=True)):
+        used = process.cpu_times()
+        total += used.user + used.system
+    own = root.cpu_times()
+    return (total + own.children_user + own.children_system) * 1e6
+
+
+def run(count: int, recipients: int, processes: int, folder: Path) -> dict[str, Any]:
+    with PostgresServer(durable=True, settings=SETTINGS) as server, smtp_sink("c") as port:
+        server.create_database("bench")
+        store = server.url("bench")
+        app, _ = engine(port, folder, store)
+        with workers(processes, store, port) as made:
+            portions = list(items(count, recipients))
+            began = {p.pid: processor_us(p.pid) for p in made}
+            server_us, own_us = processor_us(server.pid), time.process_time() * 1e6
+            started = time.perf_counter()
+            for portion in portions:
+                app.send_many(portion)
+            admitted = time.perf_counter() - started
+            while (states := app.status()["states"]).get("sent", 0) < count:
+                time.sleep(0.02)
+            wall = time.perf_counter() - started
+            own_us = time.process_time() * 1e6 - own_us
+            workers_us = sum(processor_us(pid) - before for pid, before in began.items())
+            server_us = processor_us(server.pid) - server_us
+        app.close()
+    assert states == {"sent": count}, states
+    return {
+        "notifications": count,
+        "workers": processes,
+        "per_second": round(count / wall),
+        "admitted_per_second": round(count / admitted),
+        "submitter_us_each": round(own_us / count),
+        "workers_us_each": round(workers_us / count),
+        "postgresql_us_each": round(server_us / count),
+        "wall_s": round(wall, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--recipients", type=int, default=5_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.work, options.port)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(run(options.count, options.recipients, options.workers, Path(folder))))
+
+
+if __name__ == "__main__":
+    main()
