@@ -239,9 +239,10 @@ def test_hours_are_kept() -> None:
 def test_the_checker_shares_no_code_with_the_engine() -> None:
     tree = ast.parse(Path(checker.__file__).read_text(encoding="utf-8"))
     ours = {
-        node.module
+        node.module or ""
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tactful")
     }
+    judging = {name for name in ours if name.startswith("tactful.verify.")}
 
-    assert ours == {"tactful.core.model"}
+    assert ours - judging == {"tactful.core.model"}

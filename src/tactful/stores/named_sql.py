@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 from tactful.core.errors import ConfigError
 
@@ -27,6 +28,13 @@ class Migration:
     name: str
     sql: str
     checksum: str
+
+
+class Schema(NamedTuple):
+    """The number of a schema as it was found, 0 where there is none, and of the newest."""
+
+    found: int
+    newest: int
 
 
 def load_queries(package: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ was empty would read it whole when it is full.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,15 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from tactful.core.errors import ConfigError, Unavailable
-from tactful.stores.named_sql import load_migrations, pending
+from tactful.stores.named_sql import Schema, load_migrations, pending
 
 LEAST_VERSION: Final = 150_000
+# What stands before an @ too many would be taken for a host, and shown as one.
+_READABLE: Final = re.compile(r"\w+://([^@/?#]*@)?[^@]*", re.DOTALL)
+_UNREADABLE: Final = (
+    "store: the URL cannot be read; it must be postgresql://user:password@host:port/database, with"
+    " @ : / ? # % and blanks in a name or password written as %40 %3A %2F %3F %23 %25 %20"
+)
 PACKAGE: Final = "tactful.stores.postgres"
 MIGRATING: Final = 0x7461_6300
 """The advisory lock of whoever changes the schema; those of `locks` follow it."""
@@ -47,7 +54,11 @@ GONE: Final = (
 def connect(url: str) -> Connection:
     """A connection with its settings; raises Unavailable, or ConfigError for a URL or server that
     cannot be used.
+
+    What cannot be read of a URL is not repeated: it may be a part of the password.
     """
+    if not _READABLE.fullmatch(url):
+        raise ConfigError(_UNREADABLE)
     try:
         connection = psycopg.connect(
             url,
@@ -58,8 +69,8 @@ def connect(url: str) -> Connection:
             keepalives_count=3,
             tcp_user_timeout=10_000,
         )
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(f"store: the URL cannot be read: {_first_line(error)}") from None
+    except psycopg.ProgrammingError:
+        raise ConfigError(_UNREADABLE) from None
     except psycopg.OperationalError as error:
         raise Unavailable(f"store: {_first_line(error)}") from None
     if connection.info.server_version < LEAST_VERSION:
@@ -123,6 +134,39 @@ class Pool:
         connection.close()
 
 
+def schema_of(url: str) -> Schema:
+    """How far the database of a URL is; makes and changes nothing.
+
+    Raises ConfigError for what `migrate` would refuse, Unavailable if it cannot be reached.
+    """
+    with connect(url) as connection, _refusing():
+        ((there,),) = connection.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchall()
+        done = _done(connection) if there else {}
+    steps = pending(PACKAGE, done)
+    return Schema(len(done), len(done) + len(steps))
+
+
+def _done(connection: Connection) -> dict[int, str]:
+    """The checksums of the migrations that were applied."""
+    rows = connection.execute("SELECT number, checksum FROM migrations").fetchall()
+    return dict(rows)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What the database does not let us do is a matter of its set-up."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigError(
+            f"store: {_first_line(error)}: the user must own the database, or be granted this"
+        ) from None
+    except psycopg.errors.ProgrammingError as error:
+        raise ConfigError(
+            f"store: {_first_line(error)}: Tactful needs a database that nothing else uses"
+        ) from None
+
+
 def migrate(connection: Connection, *, only_new: bool = False) -> int:
     """Bring the schema up to date; gives its number.
 
@@ -130,14 +174,14 @@ def migrate(connection: Connection, *, only_new: bool = False) -> int:
     still work on it. Raises ConfigError for such a one, for one that is newer than this program,
     and for one that was migrated by a file that has been changed since.
     """
-    with connection.transaction():
+    with _refusing(), connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
         connection.execute(
             "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY,"
             " name TEXT NOT NULL, checksum TEXT NOT NULL)"
         )
-        rows = connection.execute("SELECT number, checksum FROM migrations").fetchall()
-        done: dict[int, str] = dict(rows)
+        done = _done(connection)
         steps = pending(PACKAGE, done)
         if steps and done and only_new:
             raise ConfigError(

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import Millis
 from tactful.ports import Reader, Tx
 from tactful.stores.named_sql import load_queries
 from tactful.stores.postgres.connection import GONE, PACKAGE, Connection, Pool, migrate
+from tactful.stores.postgres.copying import PostgresTables
 from tactful.stores.postgres.presence import Presence
 from tactful.stores.postgres.reading import PostgresReader
 from tactful.stores.postgres.writing import CHANNEL, PostgresTx
+from tactful.stores.relational.copying import Tables
+from tactful.stores.urls import without_password
 
 
 class PostgresStore:
@@ -32,7 +34,7 @@ class PostgresStore:
 
     def __init__(self, url: str, *, migrated: bool = False) -> None:
         self.url = url
-        self._shown = _without_password(url)
+        self._shown = without_password(url)
         self._sql = load_queries(PACKAGE)
         self._pool = Pool(url)
         self._presence = Presence(url, CHANNEL)
@@ -58,6 +60,23 @@ class PostgresStore:
             finally:
                 if not connection.closed:
                     connection.execute("ROLLBACK")
+
+    @contextmanager
+    def outgoing(self, *, still: bool) -> Iterator[Tables]:
+        """See `relational.copying.Copyable.outgoing`."""
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            tables = PostgresTables(connection)
+            tables.hold("SHARE" if still else "")
+            yield tables
+
+    @contextmanager
+    def incoming(self) -> Iterator[Tables]:
+        """See `relational.copying.Copyable.incoming`."""
+        with self._connection() as connection, connection.transaction():
+            tables = PostgresTables(connection)
+            tables.hold("EXCLUSIVE")
+            yield tables
 
     def time(self) -> Millis:
         """See `ports.Store.time`: the server's clock."""
@@ -94,11 +113,3 @@ class PostgresStore:
         except GONE as error:
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise Unavailable(f"store {self._shown}: {why}") from error
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))

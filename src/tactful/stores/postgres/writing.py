@@ -58,6 +58,21 @@ class PostgresTx(PostgresReader, Writing):
         if self._stirred:
             self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
 
+    # What is being sent -----------------------------------------------------------------------
+
+    def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
+        return self._held("begin", claims)
+
+    def renew(self, claims: Sequence[tuple[str, int]], until: Millis) -> list[str]:
+        return self._held("renew", claims, until=until)
+
+    def _held(self, name: str, claims: Sequence[tuple[str, int]], **values: Any) -> list[str]:
+        """Change what is still claimed; gives its ids."""
+        ordered = sorted(claims)
+        ids, numbers = [id_ for id_, _ in ordered], [number for _, number in ordered]
+        held = {row[0] for row in self._all(name, ids=ids, numbers=numbers, **values)}
+        return [id_ for id_, _ in claims if id_ in held]
+
     # Who decides ------------------------------------------------------------------------------
 
     def guard(self, recipients: Sequence[str]) -> None:

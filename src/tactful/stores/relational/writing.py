@@ -116,21 +116,6 @@ class QueueWriting(Changes):
         extended = self._many("extend", [(until, owner, id_) for id_ in delivery_ids])
         assert extended == len(delivery_ids), "only what is in the queue can be leased"
 
-    def renew(self, claims: Sequence[tuple[str, int]], until: Millis) -> list[str]:
-        held = self._held(claims)
-        self._many("renew", [(until, delivery_id) for delivery_id in held])
-        return held
-
-    def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
-        held = self._held(claims)
-        self._many("begin", [(delivery_id,) for delivery_id in held])
-        return held
-
-    def _held(self, claims: Sequence[tuple[str, int]]) -> list[str]:
-        """The ids whose claim still holds."""
-        attempts = dict(self._all("sending", ids=[delivery_id for delivery_id, _ in claims]))
-        return [id_ for id_, number in claims if attempts.get(id_) == number]
-
     def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
         return self._run("release", now=now, doubt=doubt, owner=owner)
 

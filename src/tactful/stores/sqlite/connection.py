@@ -16,11 +16,14 @@ from urllib.parse import unquote
 import apsw
 
 from tactful.core.errors import ConfigError, Unavailable
-from tactful.stores.named_sql import load_migrations, pending
+from tactful.stores.named_sql import Schema, load_migrations, pending
+from tactful.stores.urls import without_password
 
+PACKAGE = "tactful.stores.sqlite"
 SQLITE_LEAST = (3, 51, 3)
 APPLICATION_ID = 0x54414354  # "TACT"
 BUSY_TIMEOUT_MS = 15_000
+FORMS = "sqlite:///path/to/file.db, postgresql://user@host/database or memory://"
 
 
 def path_of(url: str) -> Path:
@@ -31,7 +34,7 @@ def path_of(url: str) -> Path:
     prefix = "sqlite:///"
     path = unquote(url[len(prefix) :]) if url.startswith(prefix) else ""
     if not path or "?" in path or path == ":memory:":
-        raise ConfigError(f"store: must be sqlite:///path/to/file.db or memory:// (got {url!r})")
+        raise ConfigError(f"store: must be {FORMS} (got {without_password(url)!r})")
     return Path(path)
 
 
@@ -77,6 +80,39 @@ def connect(path: Path, *, writer: bool) -> apsw.Connection:
     return connection
 
 
+def schema_of(url: str) -> Schema:
+    """How far the file of a URL is; makes and changes nothing.
+
+    Raises ConfigError for what `migrate` would refuse, Unavailable if it cannot be read.
+    """
+    path = path_of(url)
+    done: dict[int, str] = {}
+    if path.is_file() and path.stat().st_size:
+        try:
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            try:
+                connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+                done = _done(connection)
+            finally:
+                connection.close()
+        except apsw.Error as error:
+            raise Unavailable(f"store {path}: {error}") from error
+    steps = pending(PACKAGE, done)
+    return Schema(len(done), len(done) + len(steps))
+
+
+def _done(connection: apsw.Connection) -> dict[int, str]:
+    """The checksums of the migrations that were applied."""
+    ((identity,),) = connection.execute("PRAGMA application_id").fetchall()
+    if identity != APPLICATION_ID:
+        ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if identity or tables:
+            raise ConfigError("store: the file belongs to another program")
+        return {}
+    rows: list[Any] = connection.execute("SELECT number, checksum FROM migrations").fetchall()
+    return dict(rows)
+
+
 def migrate(connection: apsw.Connection) -> int:
     """Bring the schema up to date; gives its number.
 
@@ -85,19 +121,14 @@ def migrate(connection: apsw.Connection) -> int:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        ((identity,),) = connection.execute("PRAGMA application_id").fetchall()
-        ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        if identity != APPLICATION_ID:
-            if identity or tables:
-                raise ConfigError("store: the file belongs to another program")
+        done = _done(connection)
+        if not done:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}").fetchall()
             connection.execute(
                 "CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
                 " checksum TEXT NOT NULL) STRICT"
             )
-        rows: list[Any] = connection.execute("SELECT number, checksum FROM migrations").fetchall()
-        done: dict[int, str] = dict(rows)
-        for step in pending("tactful.stores.sqlite", done):
+        for step in pending(PACKAGE, done):
             connection.execute(step.sql)
             connection.execute(
                 "INSERT INTO migrations VALUES (?, ?, ?)", (step.number, step.name, step.checksum)
@@ -106,4 +137,4 @@ def migrate(connection: apsw.Connection) -> int:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    return len(load_migrations("tactful.stores.sqlite"))
+    return len(load_migrations(PACKAGE))

@@ -23,7 +23,9 @@ from tactful.core.errors import Unavailable
 from tactful.core.model import Millis
 from tactful.ports import Reader, Tx
 from tactful.stores.named_sql import load_queries
+from tactful.stores.relational.copying import Tables
 from tactful.stores.sqlite.connection import connect, migrate, path_of
+from tactful.stores.sqlite.copying import SqliteTables
 from tactful.stores.sqlite.reading import SqliteReader
 from tactful.stores.sqlite.writing import SqliteTx
 
@@ -90,6 +92,19 @@ class SqliteStore:
             finally:
                 if self._reader.in_transaction:
                     self._reader.execute("ROLLBACK")
+
+    @contextmanager
+    def outgoing(self, *, still: bool) -> Iterator[Tables]:
+        """See `relational.copying.Copyable.outgoing`."""
+        connection = self._writer if still else self._reader
+        with self.transaction() if still else self.reading():
+            yield SqliteTables(connection)
+
+    @contextmanager
+    def incoming(self) -> Iterator[Tables]:
+        """See `relational.copying.Copyable.incoming`."""
+        with self.transaction():
+            yield SqliteTables(self._writer)
 
     def time(self) -> Millis | None:
         """See `ports.Store.time`: the machine's clock is as good."""

@@ -48,6 +48,21 @@ class SqliteTx(SqliteReader, Writing):
             latest = max(self.latest_attempt() or 0, *(lease.attempt.at for lease in leases))
             self.set_note(LATEST_ATTEMPT, str(latest))
 
+    def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
+        held = self._held(claims)
+        self._many("begin", [(delivery_id,) for delivery_id in held])
+        return held
+
+    def renew(self, claims: Sequence[tuple[str, int]], until: Millis) -> list[str]:
+        held = self._held(claims)
+        self._many("renew", [(until, delivery_id) for delivery_id in held])
+        return held
+
+    def _held(self, claims: Sequence[tuple[str, int]]) -> list[str]:
+        """The ids whose claim still holds."""
+        attempts = dict(self._all("sending", ids=[delivery_id for delivery_id, _ in claims]))
+        return [id_ for id_, number in claims if attempts.get(id_) == number]
+
     def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
         latest = self.latest_attempt()
         if latest is not None:

@@ -99,11 +99,6 @@ UPDATE due SET state = 'sending', due_at = r.until, owner = r.owner, attempts = 
 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS r (until, owner, id)
 WHERE delivery_id = r.id;
 
--- name: sending
-SELECT delivery_id, attempts FROM due
-WHERE delivery_id = ANY (%(ids)s::text[]) AND state = 'sending'
-ORDER BY delivery_id FOR UPDATE;
-
 -- name: queued_of
 -- In the order of their ids, as everybody locks them.
 SELECT delivery_id, state, attempts, delivery_id FROM due
@@ -162,11 +157,16 @@ UPDATE due SET
 WHERE due_at > %(to)s AND (attempts > 0 OR promised OR NOT decided);
 
 -- name: renew
-UPDATE due SET due_at = r.until FROM unnest(%s::bigint[], %s::text[]) AS r (until, id)
-WHERE delivery_id = r.id;
+UPDATE due SET due_at = %(until)s
+FROM unnest(%(ids)s::text[], %(numbers)s::integer[]) AS r (id, number)
+WHERE delivery_id = r.id AND attempts = r.number AND state = 'sending'
+RETURNING delivery_id;
 
 -- name: begin
-UPDATE due SET begun = TRUE WHERE delivery_id = ANY (%s::text[]);
+UPDATE due SET begun = TRUE
+FROM unnest(%(ids)s::text[], %(numbers)s::integer[]) AS r (id, number)
+WHERE delivery_id = r.id AND attempts = r.number AND state = 'sending'
+RETURNING delivery_id;
 
 -- name: release
 UPDATE due SET due_at = least(due_at, %(now)s), begun = begun OR %(doubt)s
