@@ -97,7 +97,7 @@ class Dispatch:
 
     def claim(self, in_flight: frozenset[str] = frozenset(), limit: int | None = None) -> Claim:
         """One round; `in_flight` are deliveries this process is still sending."""
-        until = self._context.running() + self._context.settings.permit()
+        until = self._context.settings.permitted_until(self._context.running())
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
             rows = tx.due(now, limit or self._context.settings.batch)

@@ -39,9 +39,12 @@ class Settings:
     listener_tries: int = 10
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
-    def permit(self) -> Millis:
-        """How long after its decision something may be handed over: well before the lease ends."""
-        return min(self.permit_ms, self.lease_ms * 9 // 10)
+    def permitted_until(self, decided: Millis) -> Millis:
+        """Until when something may be handed over that is decided now: well before its lease ends.
+
+        Both on the clock that nobody sets.
+        """
+        return decided + min(self.permit_ms, self.lease_ms * 9 // 10)
 
     def __post_init__(self) -> None:
         least = {"lease_ms": 10 * SECOND, "history_ms": DAY, "keep_ms": MINUTE}

@@ -40,25 +40,32 @@ def shard_of(recipient: str) -> int:
     return int(hashlib.md5(recipient.encode(), usedforsecurity=False).hexdigest()[:3], 16)
 
 
-class PostgresTx(PostgresReader, Writing):
-    """`ports.Tx` on a connection of its own.
+class Statements(PostgresReader, Writing):
+    """Changes by COPY and by arrays."""
 
-    Events are kept until the end: the lock that orders them is held for the commit alone.
-    """
+    def _where_they_are(self, ids: list[str]) -> dict[str, Row]:
+        """As they are, locked: first in the queue, then what is not there."""
+        found = {row[0]: row[1:] for row in self._all("queued_of", ids=ids)}
+        missing = [delivery_id for delivery_id in ids if delivery_id not in found]
+        if missing:
+            found |= {row[0]: row[1:] for row in self._all("finished_of", ids=missing)}
+        return found
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._events: list[Event] = []
-        self._stirred = False
-        self._sharing = False
+    def _run(self, name: str, /, **values: Any) -> int:
+        return self._execute(name, {key: storable(value) for key, value in values.items()}).rowcount
 
-    def finish(self) -> None:
-        """What is left to do before the commit."""
-        self._write_events()
-        if self._stirred:
-            self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
-
-    # What is being sent -----------------------------------------------------------------------
+    def _many(self, name: str, rows: Sequence[Row]) -> int:
+        """By COPY where the query is one, else with an array for each column."""
+        if not rows:
+            return 0
+        sql = self._sql[name].encode()
+        if sql.startswith(b"COPY"):
+            with self._cursor.copy(sql) as copy:
+                for row in rows:
+                    copy.write_row([storable(value) for value in row])
+        else:
+            self._cursor.execute(sql, [array(column) for column in zip(*rows, strict=True)])
+        return self._cursor.rowcount
 
     def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
         return self._held("begin", claims)
@@ -73,7 +80,11 @@ class PostgresTx(PostgresReader, Writing):
         held = {row[0] for row in self._all(name, ids=ids, numbers=numbers, **values)}
         return [id_ for id_, _ in claims if id_ in held]
 
-    # Who decides ------------------------------------------------------------------------------
+
+class Guarded(Statements):
+    """What is read in order to decide stays as it is until the decision is committed."""
+
+    _sharing = False
 
     def guard(self, recipients: Sequence[str]) -> None:
         self._share_book()
@@ -150,7 +161,23 @@ class PostgresTx(PostgresReader, Writing):
         self._all("guard_alone", lock=BOOK)
         return super().turn_back(to, ahead_ms=ahead_ms)
 
-    # What other processes should hear of -------------------------------------------------------
+
+class PostgresTx(Guarded):
+    """`ports.Tx` on a connection of its own.
+
+    Events are kept until the end: the lock that orders them is held for the commit alone.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._events: list[Event] = []
+        self._stirred = False
+
+    def finish(self) -> None:
+        """What is left to do before the commit."""
+        self._write_events()
+        if self._stirred:
+            self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
 
     def add_notifications(self, rows: Sequence[Notification]) -> None:
         self._stirred = self._stirred or any(row.cursor is not None for row in rows)
@@ -169,8 +196,6 @@ class PostgresTx(PostgresReader, Writing):
         self._stirred = True
         return super().release(now, doubt=doubt, owner=owner)
 
-    # Events -----------------------------------------------------------------------------------
-
     def add_events(self, events: Sequence[Event]) -> None:
         self._events += events
 
@@ -187,29 +212,3 @@ class PostgresTx(PostgresReader, Writing):
             self._all("guard_events", lock=EVENTS)
             super().add_events(self._events)
             self._events = []
-
-    # Statements -------------------------------------------------------------------------------
-
-    def _where_they_are(self, ids: list[str]) -> dict[str, Row]:
-        """As they are, locked: first in the queue, then what is not there."""
-        found = {row[0]: row[1:] for row in self._all("queued_of", ids=ids)}
-        missing = [delivery_id for delivery_id in ids if delivery_id not in found]
-        if missing:
-            found |= {row[0]: row[1:] for row in self._all("finished_of", ids=missing)}
-        return found
-
-    def _run(self, name: str, /, **values: Any) -> int:
-        return self._execute(name, {key: storable(value) for key, value in values.items()}).rowcount
-
-    def _many(self, name: str, rows: Sequence[Row]) -> int:
-        """By COPY where the query is one, else with an array for each column."""
-        if not rows:
-            return 0
-        sql = self._sql[name].encode()
-        if sql.startswith(b"COPY"):
-            with self._cursor.copy(sql) as copy:
-                for row in rows:
-                    copy.write_row([storable(value) for value in row])
-        else:
-            self._cursor.execute(sql, [array(column) for column in zip(*rows, strict=True)])
-        return self._cursor.rowcount
