@@ -24,7 +24,7 @@ UV_COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-versio
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(VENV)/.core ## Watch the limits at work, in a terminal and without any setup
@@ -58,6 +58,18 @@ format: $(VENV)/.dev ## Rewrite the sources in the house format and fix what can
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure (BENCH_ARGS=... is handed on)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: bench-latency
+bench-latency: $(VENV)/.dev ## Measure from submission to the 250, idle and under load (BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks.latency $(BENCH_ARGS)
+
+.PHONY: bench-admission
+bench-admission: $(VENV)/.dev ## Measure how fast much is admitted at once (BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks.admission $(BENCH_ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/.dev ## Measure beside peers, each in an environment of its own (BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks.peers $(BENCH_ARGS)
 
 .PHONY: wheel
 wheel: $(VENV)/.dev ## Build the wheel and the source archive into dist/

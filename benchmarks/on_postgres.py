@@ -1,6 +1,6 @@
 """Notifications per second on PostgreSQL: one process submits, others send.
 
-The same work as `end_to_end`, with a private PostgreSQL that really waits for its disk (`fsync`), and
+The same work as `end_to_end`, on a private PostgreSQL that really waits for its disk (`fsync`), and
 with processor time for each notification of all who take part.
 
     python -m benchmarks.on_postgres [--count 20000] [--workers 2]
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
 from benchmarks.end_to_end import engine, items, smtp_sink
+
 from tactful.testing.servers.postgres import PostgresServer
 
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}

@@ -42,7 +42,7 @@ from tactful.engine.unsubscribe import Unsubscribe
 from tactful.engine.upkeep import Upkeep
 from tactful.ports import Channel, Clock, Delivery, Store
 from tactful.runtime.clock import StoreClock, SystemClock, running
-from tactful.runtime.entropy import new_secret, random_bits
+from tactful.runtime.entropy import new_name, new_secret, random_bits
 from tactful.runtime.worker import Worker
 from tactful.stores.memory import MemoryStore
 from tactful.stores.named_sql import Schema
@@ -107,8 +107,9 @@ class Tactful:
 
     `store` is a URL or a store; `channels` are the ways to recipients, the first of which is the
     default; an `inbox` channel is always there. `seed` makes ids repeatable. `unsubscribe` is an
-    https URL with `{token}` in it, for the unsubscribe headers of mails. `owner` is the name of this
-    worker in its leases: with it somebody else can release them when it is gone.
+    https URL with `{token}` in it, for the unsubscribe headers of mails. `owner` is the name of
+    this worker in its leases, by default a random one: with it somebody else can release them when
+    it is gone.
 
     Safe to use from many threads. `with app:` works in the background; without, `tick` does what
     is due. Raises ConfigError, Unavailable.
@@ -142,7 +143,7 @@ class Tactful:
             Ids(random_bits(seed)),
             settings if settings is not None else Settings(),
             self._changed,
-            owner,
+            owner or new_name(),
             running,
         )
         self._unsubscribe = Unsubscribe(unsubscribe, self._secret()) if unsubscribe else None

@@ -73,7 +73,7 @@ def check(report: dict[str, Any], deliveries: int, used: float) -> None:
     assert report["violations"] == 0
     assert (report["lost"], report["unexpected"]) == ([], [])
     assert report["duplicated"] == {"explained": [], "unexplained": []}
-    print(report["rules"])
+    print(report["rules"])  # how much of each limit was used, for whoever runs the long ones
     shares = [rule["used"] for rule in report["rules"].values() if rule["used"] is not None]
     assert max(shares) >= used, shares
 
@@ -84,5 +84,5 @@ def test_con_6_workers_share_limits_that_change_every_second(postgres_store_url:
 
 @pytest.mark.soak
 def test_con_6_eight_workers_and_20_000_deliveries(postgres_store_url: str) -> None:
-    report = run(postgres_store_url, workers=8, people=500, each=40, window="20s")
-    check(report, 20_000, used=0.99)
+    report = run(postgres_store_url, workers=8, people=500, each=40, window="1m")
+    check(report, 20_000, used=0.9)

@@ -59,6 +59,11 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
         "smtp.sender": "me@example.org",
         "smtp.reply_to": "you@example.org",
         "smtp.bounce_address": "bounce@example.org",
+        "smtp.dkim.domain": "example.org",
+        "smtp.backup.security": "starttls",
+        "smtp.backup.bounce_address": "bounce@example.org",
+        "egress.allow_networks": "10.0.0.0/8",
+        "egress.allow_http": "true",
         "engine.retry.base": "20s",
     }
     environ = {
@@ -69,6 +74,9 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
     }
     environ["TACTFUL_SMTP_PORT"] = environ["TACTFUL_SMTP_CONNECTIONS"] = "7"
     environ["TACTFUL_SMTP_BATCH"] = "8"
+    environ["TACTFUL_WEBHOOK_BATCH"] = environ["TACTFUL_WEBHOOK_CONNECTIONS"] = "5"
+    environ["TACTFUL_EGRESS_PORTS"] = "443 8443"
+    environ["TACTFUL_SMTP_BACKUP_PORT"] = environ["TACTFUL_SMTP_BACKUP_CONNECTIONS"] = "9"
 
     config = load(
         tmp_path / "tactful.toml" if (tmp_path / "tactful.toml").exists() else None, environ
@@ -77,6 +85,12 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
     assert config.ignored == ()
     assert config.smtp is not None
     assert (config.smtp.port, config.smtp.batch, config.smtp.security) == (7, 8, "tls")
+    assert config.smtp.dkim is not None
+    assert (config.smtp.dkim.domain, config.smtp.dkim.lifetime_ms) == ("example.org", DAY)
+    assert config.smtp.backup is not None
+    assert (config.smtp.backup.port, config.smtp.backup.connections) == (9, 9)
+    assert config.webhook is not None
+    assert (config.webhook.batch, config.webhook.reach.ports) == (5, (443, 8443))
     assert config.engine.history_ms == DAY
     assert config.engine.unknown_types == "reject"
 

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -57,7 +58,10 @@ class Mail:
 
 
 class MailRoom:
-    """See the module. Without a seed nothing fails by itself; `script` says what else does."""
+    """See the module. Without a seed nothing fails by itself; `script` says what else does.
+
+    `watch` is told each event (see `Death`), in the thread that serves the sender.
+    """
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
@@ -65,6 +69,7 @@ class MailRoom:
         self.mails: list[Mail] = []
         self.refusals: dict[int, str] = {}
         self.kills = 0
+        self.watch: Callable[[str], None] | None = None
         self.sink = SmtpSink(faults=self._fault, on_message=self._took)
         self._here = threading.local()
         self._lock = threading.Lock()
@@ -85,13 +90,12 @@ class MailRoom:
         wanted: Sequence[Mapping[str, Any]] = (),
         death: Death | None = None,
         until: Literal["open", "due"] = "open",
+        owner: str = "",
     ) -> dict[str, dict[str, Any]]:
         """One life of a sender; gives the receipts that it handed out, by key."""
         self._death, self._seen = death or Death(), Counter()
-        words = (url, str(self.sink.port), json.dumps(wanted), until)
-        command = [sys.executable, str(PROGRAM), *words]
         receipts: dict[str, dict[str, Any]] = {}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+        with self._sender_process(url, wanted, until, owner) as sender:
             self._sender = sender
             watchdog = threading.Timer(PATIENCE_S, sender.kill)
             watchdog.start()
@@ -110,10 +114,31 @@ class MailRoom:
         self.kills += code != 0
         return receipts
 
+    @contextmanager
+    def colleague(self, url: str, owner: str) -> Iterator[None]:
+        """A sender that submits nothing, that nobody kills, and that ends when it is told to."""
+        with self._sender_process(url, (), "told", owner) as sender:
+            try:
+                yield
+                sender.communicate("", timeout=PATIENCE_S)
+            finally:
+                sender.kill()
+        assert sender.returncode == 0
+
+    def _sender_process(
+        self, url: str, wanted: Sequence[Mapping[str, Any]], until: str, owner: str
+    ) -> subprocess.Popen[str]:
+        words = (url, str(self.sink.port), json.dumps(wanted), until, owner)
+        command = [sys.executable, str(PROGRAM), *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
     def _count(self, event: str) -> None:
         with self._lock:
             self._seen[event] += 1
             due = self._death.nth and self._seen[event] == self._death.nth
+        if self.watch is not None:
+            self.watch(event)
         sender = self._sender
         if not due or event != self._death.event or sender is None:
             return

@@ -1,37 +1,59 @@
-"""A process that accepts and sends over SMTP, for tests that kill it.
+"""A process that accepts and sends over SMTP, for tests that kill it or its store.
 
-Started as `python mortal_process.py URL PORT JSON UNTIL`; the JSON is a list of fields for `send`.
-Each receipt is one line of JSON on the standard output, written when the caller has it. It ends by
-itself when nothing is `due`, or when nothing is `open`: when every delivery is in its final state.
+Started as `python mortal_process.py URL PORT JSON UNTIL OWNER`; the JSON is a list of fields for
+`send`. Each receipt is one line of JSON on the standard output, written when the caller has it. It
+ends by itself when nothing is `due`, or when nothing is `open`: when every delivery is in its final
+state; or when it is `told` so by the end of its standard input.
+
+While its store is away it asks again and again.
 """
 
 import json
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from tactful import Settings, State, Tactful
 from tactful.channels.smtp import SmtpChannel
 from tactful.core.retry import RetryPolicy
+from tactful.errors import Unavailable
+
+T = TypeVar("T")
 
 PATIENT = RetryPolicy(base_ms=50, cap_ms=200, tries_max=500, crashes_max=500)
 """Never gives up: whatever is given up in spite of that has been refused, or is lost."""
 
 OPEN = (State.QUEUED, State.DEFERRED, State.SENDING)
+AGAIN_S = 0.05
 
 
-def main(url: str, port: str, wanted: str, until: str) -> None:
+def ask(question: Callable[[], T]) -> T:
+    never = threading.Event()
+    while True:
+        try:
+            return question()
+        except Unavailable:
+            never.wait(AGAIN_S)
+
+
+def main(url: str, port: str, wanted: str, until: str, owner: str) -> None:
     mail = SmtpChannel(
         host="127.0.0.1", port=int(port), sender="tactful@example.org", connections=2, batch=4
     )
-    app = Tactful(url, channels=[mail], settings=Settings(retry=PATIENT))
+    app = Tactful(url, channels=[mail], settings=Settings(retry=PATIENT), owner=owner)
     changed = threading.Event()
     app.listen(lambda _: changed.set())
     with app:
         for fields in json.loads(wanted):
-            receipt = app.send(**fields)
+            receipt = ask(partial(app.send, **fields))
             print(json.dumps([fields["idempotency_key"], receipt.to_dict()]), flush=True)
-        app.drain()
-        while until == "open" and sum(app.counts().get(state, 0) for state in OPEN):
+        if until == "told":
+            sys.stdin.read()
+        else:
+            ask(app.drain)
+        while until == "open" and sum(ask(app.counts).get(state, 0) for state in OPEN):
             changed.wait()
             changed.clear()
     app.close()

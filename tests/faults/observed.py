@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,12 +31,14 @@ from tactful import (
     Unknown,
 )
 from tactful.core.model import Kind
-from tactful.ports import Store
+from tactful.errors import Unavailable
+from tactful.ports import Reader, Store
 from tactful.stores.memory import MemoryStore
+from tactful.stores.postgres.store import PostgresStore
 from tactful.stores.sqlite.store import SqliteStore
 from tactful.testing import ManualClock
 from tactful.testing.checker import Asked, Copy, Ended, History, Reign, check
-from tactful.testing.faults import Crash, Fault, FaultyChannel, FaultyStore, Plan
+from tactful.testing.faults import Crash, FaultyChannel, FaultyStore, Plan
 
 T = TypeVar("T")
 
@@ -165,7 +168,7 @@ class World:
         )
         try:
             self.app.listen(self._hears, name="audit")
-        except (Fault, Crash):
+        except (Unavailable, Crash):
             self.reopen()
 
     def _hears(self, event: Event) -> None:
@@ -191,7 +194,7 @@ class World:
             before = len(self.post.wire)
             try:
                 return step(self.app), tries
-            except Fault:
+            except Unavailable:
                 self._doubt(before)
             except Crash:
                 self._doubt(before)
@@ -199,7 +202,7 @@ class World:
 
     def _doubt(self, first: int) -> None:
         """Copies of this step whose outcome was not stored: nobody knows that they arrived."""
-        with self.raw.reading() as reader:
+        with self.reading() as reader:
             for place in range(first, len(self.post.wire)):
                 copy, number = self.post.wire[place], self.post.numbers[place]
                 outcomes = {a.number: a.outcome for a in reader.attempts(copy.message)}
@@ -242,7 +245,7 @@ class World:
         place = next(n for n, asked in enumerate(self.asked) if asked.item == item)
         delivery = self.asked[place].delivery or ""
         self.call(lambda app: app.cancel(delivery))
-        with self.raw.reading() as reader:
+        with self.reading() as reader:
             row = reader.delivery(delivery)
         assert row is not None
         cancelled = row.state is State.CANCELLED
@@ -268,17 +271,26 @@ class World:
         """Move from one due instant to the next; what waits for longer than that is stuck."""
         for _ in range(ROUNDS_MAX):
             self.tick()
-            with self.raw.reading() as reader:
+            with self.reading() as reader:
                 due = reader.next_due()
             if due is None or due > START + patience:
                 return
             self.clock.set(max(due, self.clock.now()))
         raise AssertionError("this does not come to an end")
 
+    def reading(self) -> AbstractContextManager[Reader]:
+        """What the store holds, as soon as it answers: it may just have been started again."""
+        while True:
+            try:
+                self.raw.time()
+            except Unavailable:
+                continue
+            return self.raw.reading()
+
     # What is left -----------------------------------------------------------------------------
 
     def ended(self) -> list[Ended]:
-        with self.raw.reading() as reader:
+        with self.reading() as reader:
             rows = reader.deliveries(limit=100_000)
         found = [
             Ended(
@@ -316,14 +328,14 @@ class World:
 
     def check_conservation(self) -> None:
         """Every delivery is in exactly one state."""
-        with self.raw.reading() as reader:
+        with self.reading() as reader:
             assert sum(reader.counts().values()) == len(reader.deliveries(limit=100_000))
 
     def findings(self) -> list[str]:
         """All that is wrong, in words."""
         self.check_conservation()
         found = list(check(self.history()).findings)
-        with self.raw.reading() as reader:
+        with self.reading() as reader:
             unheard = {event.seq for event in reader.events(limit=100_000)} - set(self.heard)
         if unheard:
             found.append(f"the listener did not hear {sorted(unheard)}")
@@ -336,3 +348,7 @@ def memory() -> Store:
 
 def sqlite(path: Path) -> Callable[[], Store]:
     return lambda: SqliteStore(f"sqlite:///{path}")
+
+
+def postgres(url: str) -> Callable[[], Store]:
+    return lambda: PostgresStore(url)

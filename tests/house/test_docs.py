@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import click
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tactful import Settings, Tactful, config, errors
 from tactful.channels.smtp import replies
@@ -117,7 +119,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
         shown = " ".join([words, *(a.make_metavar(click.Context(command)) for a in arguments)])
         if f"`{shown}" not in text:
             missing.append(shown)
-        options = [p for p in command.params if isinstance(p, click.Option)]
+        options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
         names = [name for option in options for name in (*option.opts, *option.secondary_opts)]
         missing += [f"{words} {name}" for name in names if not re.search(rf"{name}\b", text)]
 
@@ -403,13 +405,18 @@ def test_commands_run(block: Block, tmp_path: Path) -> None:
 def test_configurations_are_good(block: Block, tmp_path: Path) -> None:
     """Each TOML block is a configuration that is accepted as it stands."""
     (tmp_path / "smtp-password").write_text("secret\n", encoding="utf-8")
+    for name in ("dkim-rsa.pem", "dkim-ed25519.pem"):
+        key = ed25519.Ed25519PrivateKey.generate()
+        form = serialization.PrivateFormat.PKCS8
+        text = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        (tmp_path / name).write_bytes(text)
     file = tmp_path / "tactful.toml"
     file.write_text(block.text, encoding="utf-8")
 
     found = config.load(file, {})
 
-    if found.smtp is not None:
-        found.smtp.channel().close()
+    for channel in found.channels():
+        channel.close()
 
 
 def test_every_decision_is_listed() -> None:

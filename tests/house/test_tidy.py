@@ -41,7 +41,23 @@ CLOCK_READS = frozenset(
     "datetime.datetime.today",
     "datetime.date.today",
 }
-CLOCK_HOMES = ("src/tactful/runtime/", "src/tactful/channels/smtp/", "src/tactful/testing/")
+CLOCK_HOMES = (
+    "src/tactful/runtime/",
+    "src/tactful/channels/egress/",
+    "src/tactful/channels/smtp/",
+    "src/tactful/testing/",
+)
+
+HTTP_CLIENTS = (
+    "aiohttp",
+    "http.client",
+    "httpx",
+    "httpx2",
+    "requests",
+    "urllib.request",
+    "urllib3",
+)
+HTTP_HOMES = ("src/tactful/channels/egress/", "src/tactful/testing/")
 
 RANDOM_SOURCES = ("random", "secrets", "os.urandom", "uuid.uuid1", "uuid.uuid4")
 RANDOM_HOMES = ("src/tactful/runtime/", "src/tactful/sim/", "src/tactful/testing/")
@@ -271,6 +287,14 @@ def randomness(source: Source) -> Iterator[str]:
             yield f"{source.path}:{line}: {name}; take the number or the id as an argument"
 
 
+def ways_out(source: Source) -> Iterator[str]:
+    if source.path.startswith(HTTP_HOMES):
+        return
+    for line, name in uses(source):
+        if within(name, HTTP_CLIENTS):
+            yield f"{source.path}:{line}: {name}; every request goes through channels.egress"
+
+
 def sql_clock(source: Source) -> Iterator[str]:
     text = SQL_COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), source.text)
     for found in SQL_CLOCK.finditer(text):
@@ -355,6 +379,7 @@ RULES: dict[Rule, tuple[str, ...]] = {
     imports_in_functions: PYTHON,
     clock_reads: ("src/*.py",),
     randomness: ("src/*.py",),
+    ways_out: ("src/*.py",),
     sql_clock: ("src/*.sql",),
     core_purity: ("src/tactful/core/*.py",),
     sleeps_in_tests: ("tests/*.py",),
@@ -392,6 +417,10 @@ CASES: dict[Rule, tuple[Source, Source]] = {
     randomness: (
         Source("src/tactful/engine/a.py", "from uuid import uuid4"),
         Source("src/tactful/engine/a.py", "from uuid import UUID\nrandom = 1"),
+    ),
+    ways_out: (
+        Source("src/tactful/channels/a.py", "from urllib.request import urlopen"),
+        Source("src/tactful/channels/a.py", "from urllib.parse import quote\nimport http.server"),
     ),
     sql_clock: (
         Source("a.sql", "SELECT strftime('%s', 'now');"),

@@ -66,8 +66,8 @@ class Flaky:
     def listen(self, wake: object) -> None:
         pass
 
-    def join(self) -> bool:
-        return self._store.join()
+    def join(self, alone: Any = None) -> bool:
+        return self._store.join(alone)
 
     def close(self) -> None:
         self._store.close()
@@ -107,12 +107,17 @@ def state(app: Tactful, delivery_id: str) -> State | None:
 
 def arrives(app: Tactful, delivery_id: str) -> None:
     """Return once it has been delivered and recorded."""
+    comes_to(app, delivery_id, State.DELIVERED)
+
+
+def comes_to(app: Tactful, delivery_id: str, wanted: State) -> None:
+    """Return once it is in this state."""
     never = threading.Event()
     for _ in range(100 * PATIENCE_S):
-        if state(app, delivery_id) is State.DELIVERED:
+        if state(app, delivery_id) is wanted:
             return
         never.wait(0.01)
-    raise AssertionError("it was not delivered in time")
+    raise AssertionError(f"it was not {wanted} in time")
 
 
 # Start, stop, drain --------------------------------------------------------------------------
@@ -236,6 +241,21 @@ def test_a_slow_channel_slows_no_other(make_app: MakeApp) -> None:
     assert fast.passed.wait(PATIENCE_S)
     slow.opened.set()
     assert app.drain(PATIENCE_S)
+
+
+def test_what_is_urgent_goes_before_what_waits_for_a_lane_already(make_app: MakeApp) -> None:
+    door = Door()
+    post = CaptureChannel("post", door, concurrency=1, batch=5)
+    app = make_app("memory://", post)
+    app.send_many([{"type": "news", "to": f"p{n}", "text": "news"} for n in range(50)])
+    app.start()
+    assert door.inside.wait(PATIENCE_S)
+    urgent = say(app, "ada", priority="critical")
+    comes_to(app, urgent, State.SENDING)
+    door.opened.set()
+
+    assert app.drain(PATIENCE_S)
+    assert [message.recipient for message in post.messages].index("ada") <= 5
 
 
 def test_a_channel_is_called_by_no_more_threads_than_it_takes(make_app: MakeApp) -> None:

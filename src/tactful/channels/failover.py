@@ -17,9 +17,8 @@ back decides whether the next one is asked in the same call:
 | `Unknown`  | final here: it may have arrived, so no other provider may get it. Whether a |
 |            | second copy is wanted is the engine's question (`on_ambiguous`)             |
 
-A message whose permit has ended (`PERMIT_ENDED`) goes to no other provider either.
-
-So no message is handed to two providers unless the first has surely not delivered it.
+So no message is handed to two providers unless the first has surely not delivered it. A message
+whose permit has ended (`PERMIT_ENDED`) goes to no other provider either.
 
 A provider's health is judged by what speaks of the provider and not of a message: `Accepted` for
 it; `Unknown`, and `Retry` that is not counted as a try, against it. A channel that knows more says

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import click
 
+from tactful.app import POSTGRES
 from tactful.cli.engine import build, configured
 from tactful.cli.exits import UNHEALTHY
 from tactful.cli.options import columns, shared, show, wanted
-from tactful.cli.probes import Finding, of_engine, of_file, of_machine, of_mail
+from tactful.cli.postgres_probes import of_server
+from tactful.cli.probes import Finding, of_engine, of_file, of_machine, of_mail, of_services
 from tactful.config import Config
 from tactful.core.errors import TactfulError
 
@@ -48,7 +50,10 @@ def _configured(config: Config, offline: bool) -> list[Finding]:
         findings.append(
             Finding("warn", "environment", f"means nothing: {names}", "look for a misspelling")
         )
-    findings += of_file(config.store)
+    if config.store.startswith(POSTGRES):
+        findings += of_server(config.store, config.shown_store)
+    else:
+        findings += of_file(config.store)
     if all(one.verdict == "ok" for one in findings if one.what == "database"):
         try:
             app = build(config)
@@ -58,4 +63,7 @@ def _configured(config: Config, offline: bool) -> list[Finding]:
                 app.close()
         except TactfulError as error:
             findings.append(Finding("fail", "engine", str(error), "see the other findings"))
-    return [*findings, *of_mail(config.smtp, offline)]
+    services = [*of_services(config.webhook, config.apprise)]
+    if config.smtp is None and services:
+        return [*findings, *services]
+    return [*findings, *of_mail(config.smtp, offline), *services]

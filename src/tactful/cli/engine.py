@@ -17,18 +17,22 @@ def configured() -> Config:
     return load(options.config, store=options.store)
 
 
-def build(config: Config) -> Tactful:
-    """An engine as configured: with `[smtp]` over e-mail, without it into the inbox only."""
-    channels = [config.smtp.channel()] if config.smtp is not None else []
+def build(config: Config, owner: str = "") -> Tactful:
+    """An engine as configured: the first of mail, webhooks and Apprise is the default channel."""
+    channels = config.channels()
     return Tactful(
-        config.store, channels=channels, settings=config.engine, unsubscribe=config.unsubscribe
+        config.store,
+        channels=channels,
+        settings=config.engine,
+        unsubscribe=config.unsubscribe,
+        owner=owner,
     )
 
 
 @contextmanager
-def opened(config: Config | None = None) -> Iterator[Tactful]:
-    """The engine for one command; closed afterwards."""
-    app = build(config if config is not None else configured())
+def opened(config: Config | None = None, owner: str = "") -> Iterator[Tactful]:
+    """The engine for one command, or for a worker whose leases have an owner; closed afterwards."""
+    app = build(config if config is not None else configured(), owner)
     try:
         yield app
     finally:

@@ -8,6 +8,8 @@ from tactful.core.errors import ConfigError, NotFound, TactfulError, Unavailable
 
 OK: Final = 0
 REFUSED: Final = 1
+BROKEN: Final = 1
+PENDING: Final = 1
 USAGE: Final = 2
 NOT_SENT: Final = 3
 NOT_FOUND: Final = 4
@@ -16,7 +18,8 @@ UNHEALTHY: Final = 6
 
 MEANINGS: Final = {
     OK: "done; for send: it goes out, now or later",
-    REFUSED: "the request was refused and nothing was stored",
+    REFUSED: "the request was refused and nothing was stored; for verify: a promise was broken;"
+    " for migrate --check: there is something to do",
     USAGE: "the command line or the configuration is wrong",
     NOT_SENT: "send: a rule or the recipient's wishes say no (reject, suppress, expire)",
     NOT_FOUND: "the id names nothing",

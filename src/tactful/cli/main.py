@@ -30,6 +30,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "cancel": ("tactful.cli.cancel", "Call off what has not gone out yet."),
     "retry": ("tactful.cli.retry", "Put a failed delivery back into the queue."),
     "doctor": ("tactful.cli.doctor", "Check everything that sending depends on."),
+    "verify": ("tactful.cli.verify", "Prove from a history that every promise was kept."),
+    "migrate": ("tactful.cli.migrate", "Bring the schema of the store up to date."),
+    "copy": ("tactful.cli.copy", "Copy everything from one store into an empty one."),
     "prune": ("tactful.cli.prune", "Delete what has served its time."),
 }
 """Name of a command -> its module, where it is called `command`, and its short help."""

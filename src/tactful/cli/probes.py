@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 import apsw
 
 from tactful.app import Tactful
+from tactful.channels.address import parse_mailbox
+from tactful.channels.dkim import GOOD_RSA_BITS, DkimSigner
+from tactful.channels.settings import Apprise, Webhook
 from tactful.channels.smtp.protocol import (
     Capabilities,
     Credentials,
@@ -21,8 +24,8 @@ from tactful.channels.smtp.protocol import (
     Timeouts,
     connect,
 )
+from tactful.channels.smtp.settings import Backup, Smtp
 from tactful.cli.instants import span
-from tactful.config import Smtp
 from tactful.core.errors import ConfigError, RequestError
 from tactful.core.model import HOUR, MINUTE, SECOND, Retry, State
 from tactful.engine.zones import iso, zone_of
@@ -180,18 +183,48 @@ def _leases(app: Tactful) -> Finding:
 
 
 def of_mail(smtp: Smtp | None, offline: bool) -> Iterator[Finding]:
-    """Whether the mail server answers, lets us in and can take what we send."""
+    """Whether the mail servers answer, let us in and can take what we send; and its signatures."""
     if smtp is None:
         found = "no [smtp]: the default channel is the inbox, and no mail goes out"
         yield Finding("warn", "mail", found, "add [smtp] to the configuration")
         return
     try:
         smtp.channel().close()
+        signer = smtp.signer()
     except ConfigError as error:
         yield Finding("fail", "mail", str(error), "correct the configuration")
         return
+    yield from _server("mail", smtp, offline)
+    if smtp.backup is not None:
+        yield from _server("mail backup", smtp.backup, offline)
+    if signer is not None:
+        yield from _signatures(signer, parse_mailbox(smtp.sender, "smtp.sender")[1].domain)
+
+
+def of_services(webhook: Webhook | None, apprise: Sequence[Apprise]) -> Iterator[Finding]:
+    """Whether webhooks and Apprise can be used as they are set up; nobody is asked over a network.
+
+    A secret of a webhook shorter than 24 bytes, or a URL that cannot be used, is refused.
+    """
+    named: list[tuple[str, Webhook | Apprise]] = [(f"apprise {one.name}", one) for one in apprise]
+    if webhook is not None:
+        named.insert(0, ("webhook", webhook))
+    for what, one in named:
+        try:
+            found = one.channel().where
+        except ConfigError as error:
+            yield Finding("fail", what, str(error), "correct the configuration")
+        else:
+            yield Finding("ok", what, f"to {found}: not asked")
+    if webhook is not None and webhook.reach.allow_http:
+        advice = "remove egress.allow_http where receivers have https"
+        yield Finding("warn", "webhook", "may go unencrypted", advice)
+
+
+def _server(what: str, smtp: Smtp | Backup, offline: bool) -> Iterator[Finding]:
+    """One mail server."""
     if offline:
-        yield Finding("ok", "mail", f"{smtp.host}: not asked")
+        yield Finding("ok", what, f"{smtp.host}: not asked")
         return
     credentials = None
     if smtp.username is not None and smtp.password is not None:
@@ -203,13 +236,31 @@ def of_mail(smtp: Smtp | None, offline: bool) -> Iterator[Finding]:
         session = connect(server)
     except RefusedError as error:
         why = error.outcome.why if isinstance(error.outcome, Retry) else str(error)
-        yield Finding("fail", "mail", f"{smtp.host}:{port}: {why}", "check host, port and login")
+        yield Finding("fail", what, f"{smtp.host}:{port}: {why}", "check host, port and login")
         return
     offered = session.capabilities
     session.close()
-    yield Finding("ok", "mail", f"{smtp.host}:{port} offers {_offers(offered)}")
+    yield Finding("ok", what, f"{smtp.host}:{port} offers {_offers(offered)}")
     if not offered.pipelining:
-        yield Finding("warn", "mail", "no PIPELINING", "sending is slower than it could be")
+        yield Finding("warn", what, "no PIPELINING", "sending is slower than it could be")
+
+
+def _signatures(signer: DkimSigner, sender_domain: str) -> Iterator[Finding]:
+    """What has to be in the DNS for the signatures; it is not looked up."""
+    for record in signer.records:
+        what = f"dkim {record.algorithm}"
+        yield Finding("ok", what, f"the DNS must hold: {record.zone_line}")
+        if record.bits is not None and record.bits < GOOD_RSA_BITS:
+            advice = f"make a key of {GOOD_RSA_BITS} bits: this one can be broken"
+            yield Finding("warn", f"{what} key", f"{record.bits} bits", advice)
+    if all(record.bits is None for record in signer.records):
+        advice = "give an RSA key as well: many receivers check nothing else"
+        yield Finding("warn", "dkim keys", "Ed25519 only", advice)
+    ours, theirs = f".{signer.domain}", f".{sender_domain}"
+    if not (ours.endswith(theirs) or theirs.endswith(ours)):
+        found = f"{signer.domain} signs for senders of {sender_domain}"
+        advice = "sign with the sender's domain: else DMARC may not count the signature"
+        yield Finding("warn", "dkim domain", found, advice)
 
 
 def _offers(offered: Capabilities) -> str:

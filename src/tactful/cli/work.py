@@ -1,96 +1,159 @@
-"""`tactful work`: the worker, in the foreground."""
+"""`tactful work`: the worker, in the foreground; or several, and one process that watches them."""
 
 from __future__ import annotations
 
+import os
+import queue
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Final, TypeAlias
 
 import click
 
 from tactful.app import Tactful
 from tactful.cli.engine import configured, opened
 from tactful.cli.options import note, shared, show
+from tactful.cli.supervising import supervise
+from tactful.cli.tally import Tally, in_words
+from tactful.core.errors import ConfigError, RequestError
+from tactful.core.model import Millis
+from tactful.engine.requests import parse_duration
 from tactful.engine.zones import iso
+from tactful.runtime.supervise import UP
 
 REPORT_S = 1.0
-PAGE = 5_000
+PROCESSES_MAX: Final = 64
+STDIN, STDOUT, STDERR = range(3)
+
+Bell: TypeAlias = "queue.SimpleQueue[None]"
+"""Rings when it is time to end. A handler of signals may put into this queue wherever it interrupts
+the main thread; setting an event there can wait for ever for a lock that the main thread holds."""
 
 
-class _Log:
-    """What happened since the last look, counted by the names of events."""
+@click.command("work")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, PROCESSES_MAX),
+    default=1,
+    show_default=True,
+    help="How many workers, each a process of its own.",
+)
+@click.option(
+    "--patience",
+    metavar="SPAN",
+    default="30s",
+    show_default=True,
+    help="How long one of several may take to end.",
+)
+@click.option("--once", is_flag=True, help="Send what is due and exit.")
+@click.option("--quiet", is_flag=True, help="No lines about what happens.")
+@click.option("--member", metavar="OWNER", hidden=True, help="One of a group, with its leases.")
+@shared
+def command(processes: int, patience: str, once: bool, quiet: bool, member: str | None) -> None:
+    """Send what is due, until interrupted.
 
-    def __init__(self, app: Tactful) -> None:
-        self._app = app
-        with app.store.reading() as reader:
-            self._after = reader.last_event()
-        self.total: Counter[str] = Counter()
+    Any number of these may work on one store. On SIGINT or SIGTERM nothing more is begun, and what
+    is under way is finished and recorded. With several processes, one that dies is replaced, and
+    SIGHUP replaces all, one after the other.
+    """
+    if member is not None:
+        _work_in_group(member)
+    elif processes == 1:
+        _work_alone(once=once, quiet=quiet)
+    elif once:
+        raise ConfigError("--once: needs no more than one process (got --processes above 1)")
+    else:
+        supervise(processes, _span(patience), quiet=quiet)
 
-    def news(self) -> Counter[str]:
-        """Count on from where the last call ended."""
-        found: Counter[str] = Counter()
-        while page := self._app.events(after=self._after, limit=PAGE):
-            found.update(event.name for event in page)
-            self._after = page[-1].seq
-        self.total += found
-        return found
+
+def _span(text: str) -> Millis:
+    try:
+        return parse_duration(text, "--patience")
+    except RequestError as error:
+        raise ConfigError(str(error)) from None
+
+
+# One process ----------------------------------------------------------------------------------
+
+
+def _work_alone(*, once: bool, quiet: bool) -> None:
+    config = configured()
+    with opened(config) as app, _until_told() as bell:
+        tally = Tally(app.store)
+        if not quiet and not once:
+            note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
+        app.start()
+        try:
+            while not _rings(bell, 0.0 if once else REPORT_S):
+                if once and app.drain(REPORT_S):
+                    break
+                _report(app, tally, quiet)
+        finally:
+            app.stop()
+        _report(app, tally, quiet or once)
+        waiting = app.status()["next_due"]
+        summary = in_words(tally.total) or "nothing was due"
+        show(
+            {"events": dict(tally.total), "next_due": waiting},
+            [f"{summary}" + (f"; next due {iso(waiting)}" if waiting is not None else "")],
+        )
+
+
+def _report(app: Tactful, tally: Tally, quiet: bool) -> None:
+    news = tally.news()
+    if news and not quiet:
+        note(f"{iso(app.clock.now())}  {in_words(news)}")
+
+
+# One of a group -------------------------------------------------------------------------------
+
+
+def _work_in_group(owner: str) -> None:
+    """See `runtime.supervise` for what the supervisor expects of this process."""
+    with _until_told() as bell, opened(owner=owner) as app:
+        threading.Thread(target=_feel_leash, args=(bell,), daemon=True).start()
+        app.start()
+        try:
+            click.echo(UP)
+            bell.get()
+        finally:
+            app.stop()
+
+
+def _feel_leash(bell: Bell) -> None:
+    """Ring when the supervisor is gone; then nobody reads any more what is written here."""
+    while os.read(STDIN, 1):
+        pass
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STDOUT)
+    os.dup2(nowhere, STDERR)
+    bell.put(None)
 
 
 @contextmanager
-def _until_told() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, instead of what they do otherwise."""
-    told = threading.Event()
+def _until_told() -> Iterator[Bell]:
+    """A bell that SIGINT and SIGTERM ring, instead of what they do otherwise."""
+    bell: Bell = queue.SimpleQueue()
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        bell.put(None)
+
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: told.set()) for number in signals]
+    before = [signal.signal(number, ring) for number in signals]
     try:
-        yield told
+        yield bell
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
 
 
-@click.command("work")
-@click.option("--once", is_flag=True, help="Send what is due and exit.")
-@click.option("--quiet", is_flag=True, help="No lines about what happens.")
-@shared
-def command(once: bool, quiet: bool) -> None:
-    """Send what is due, until interrupted.
-
-    Any number of these may work on one store. On SIGINT or SIGTERM nothing more is begun, and what
-    is under way is finished and recorded.
-    """
-    config = configured()
-    with opened(config) as app, _until_told() as told:
-        log = _Log(app)
-        if not quiet and not once:
-            note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
-        app.start()
-        try:
-            while not told.is_set():
-                if once:
-                    if app.drain(REPORT_S):
-                        break
-                else:
-                    told.wait(REPORT_S)
-                _report(app, log, quiet)
-        finally:
-            app.stop()
-        _report(app, log, quiet or once)
-        waiting = app.status()["next_due"]
-        summary = _words(log.total) or "nothing was due"
-        show(
-            {"events": dict(log.total), "next_due": waiting},
-            [f"{summary}" + (f"; next due {iso(waiting)}" if waiting is not None else "")],
-        )
-
-
-def _report(app: Tactful, log: _Log, quiet: bool) -> None:
-    news = log.news()
-    if news and not quiet:
-        note(f"{iso(app.clock.now())}  {_words(news)}")
-
-
-def _words(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+def _rings(bell: Bell, seconds: float) -> bool:
+    """Whether it has rung, or does within some time."""
+    try:
+        bell.get(timeout=seconds)
+    except queue.Empty:
+        return False
+    return True

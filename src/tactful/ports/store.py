@@ -49,7 +49,10 @@ class DeliveryReader(Protocol):
         ...
 
     def unfinished_broadcasts(self) -> list[Notification]:
-        """Broadcasts with recipients still to reach, oldest first."""
+        """Broadcasts with recipients still to reach, oldest first.
+
+        In a transaction those are left out that somebody else carries on at this moment.
+        """
         ...
 
     def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
@@ -223,9 +226,17 @@ class QueueWriter(Protocol):
         """
         ...
 
-    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
+    def release(
+        self,
+        now: Millis,
+        *,
+        doubt: bool = False,
+        owner: str | None = None,
+        keep: Sequence[str] = (),
+    ) -> int:
         """Ends the leases of an owner who is gone, or all: nobody is left who could be sending.
 
+        Those of the deliveries in `keep` go on.
         Gives how many. With `doubt` what was begun may not have been written down: all count as
         begun.
         """
@@ -360,10 +371,11 @@ class Store(Protocol):
         """
         ...
 
-    def join(self) -> bool:
+    def join(self, alone: Callable[[], None] | None = None) -> bool:
         """Say that this process sends from now on.
 
-        True if nobody else does: leases found in the store then belong to nobody.
+        True if nobody else does: leases found in the store then belong to nobody. `alone` is called
+        in that case, before anybody else can join.
         """
         ...
 

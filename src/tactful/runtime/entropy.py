@@ -55,3 +55,8 @@ def random_bits(seed: int | None = None) -> RandomBits:
 def new_secret() -> str:
     """256 random bits as hexadecimal digits."""
     return secrets.token_hex(32)
+
+
+def new_name() -> str:
+    """A name that nobody else has."""
+    return secrets.token_hex(8)

@@ -23,6 +23,8 @@ from tactful.core.model import MINUTE, SECOND, Millis
 STEADY_MS = MINUTE
 PAUSE_MS = SECOND
 PAUSE_MAX_MS = 30 * SECOND
+ECHO_MS = 10
+"""A signal that comes twice within this time came once: some send it to a process and its group."""
 START_MS = 10 * SECOND
 """For no longer than this does a worker that is starting hold up the start of the others."""
 
@@ -75,7 +77,7 @@ class Roster:
         self._hopeless = hopeless
         self._to_replace: list[int] = []
         self._replacing: int | None = None
-        self._stopping = False
+        self._stopping_since: Millis | None = None
         self._hurried = False
         self.failed: int | None = None
 
@@ -100,8 +102,8 @@ class Roster:
         before, found.phase = found.phase, _Phase.DOWN
         if before is _Phase.STARTING and code in self._hopeless and not self._anybody_works():
             self.failed = code
-            self.stop()
-        if self._stopping:
+            self.stop(now)
+        if self._stopping_since is not None:
             return None
         pause = 0 if before is _Phase.ENDING else self._pause_after_death(found, now)
         found.free_at = now + pause
@@ -115,22 +117,26 @@ class Roster:
             place.deaths = 0
             place.free_at = min(place.free_at, now)
 
-    def stop(self) -> None:
+    def stop(self, now: Millis) -> None:
         """All are to end; asked for a second time, at once."""
-        self._hurried = self._stopping
-        self._stopping = True
+        if self._stopping_since is None:
+            self._stopping_since = now
+        elif now - self._stopping_since >= ECHO_MS:
+            self._hurried = True
 
     # What follows -----------------------------------------------------------------------------
 
     @property
     def over(self) -> bool:
         """Whether all have ended, as they were asked to."""
-        return self._stopping and all(p.phase is _Phase.DOWN for p in self._places.values())
+        stopping = self._stopping_since is not None
+        return stopping and all(p.phase is _Phase.DOWN for p in self._places.values())
 
     def due(self, now: Millis) -> list[Action]:
         """What is to be done now; it counts as done."""
         actions: list[Action] = []
-        if self._stopping:
+        stopping = self._stopping_since is not None
+        if stopping:
             for number, place in self._places.items():
                 actions += self._end(number, place, now)
         else:
@@ -139,14 +145,14 @@ class Roster:
             if place.phase is _Phase.ENDING and not place.killed and self._kill_at(place) <= now:
                 place.killed = True
                 actions.append(Action("kill", number))
-        return actions if self._stopping else [*actions, *self._start(now)]
+        return actions if stopping else [*actions, *self._start(now)]
 
     def next_at(self) -> Millis | None:
         """When there will be something to do if nothing happens before; None: never."""
         places = self._places.values()
         ending = [p for p in places if p.phase is _Phase.ENDING and not p.killed]
         found = [self._kill_at(place) for place in ending]
-        if not self._stopping:
+        if self._stopping_since is None:
             held_until = self._held_until()
             down = [place for place in places if place.phase is _Phase.DOWN]
             found += [max(place.free_at, held_until) for place in down]

@@ -1,7 +1,7 @@
 """A group of worker processes, and one process that watches over them.
 
-    supervisor:  roster says start, end, kill  ->  processes
-                 a process has ended           ->  its leases are released, the roster is told
+    roster: start, end, kill  ->  processes
+    a process has ended       ->  the roster is told, its leases are released (`leftovers`)
 
 The workers share the store and nothing else: each is a new program, not a fork, so that no thread
 and no connection is inherited. Three pipes connect it with its supervisor. Its standard input is a
@@ -11,7 +11,7 @@ on its standard error is for people.
 
 Nothing is polled. Whoever has news, be it a signal or a thread that waits for a process, puts it
 into one queue, and the main thread waits for that queue or for the next instant of the roster. The
-store is touched by other threads only: when it is out of reach, workers are watched all the same.
+store is touched by another thread only: when it is out of reach, workers are watched all the same.
 """
 
 from __future__ import annotations
@@ -28,20 +28,17 @@ from functools import partial
 from typing import IO, Final, NamedTuple
 
 from tactful.core.errors import ConfigError
+from tactful.core.model import Millis
 from tactful.runtime.boot import boot_id
 from tactful.runtime.clock import running
+from tactful.runtime.leftovers import Leftovers
 from tactful.runtime.roster import Action, Roster
 
 UP: Final = "working"
 """The line that a worker writes when it is up."""
 
 LAST_WORDS_S: Final = 0.5
-SECOND_LOOK_S: Final = 5.0
-"""A server may still be committing the last claim of a client that is gone; see `_let_go`."""
-
-RETRY_S: Final = 0.5
-RETRY_MAX_S: Final = 30.0
-PARTING_S: Final = 15.0
+"""So long is waited for what a process wrote before its end, before its end is told."""
 
 
 class Notice(NamedTuple):
@@ -76,9 +73,10 @@ class Supervisor:
     """Keeps the workers of a roster running until it is told to stop.
 
     `command` gives the command line of a worker whose leases are those of an owner; `release` ends
-    the leases of one who is gone, and gives how many. `check` is asked before all workers are
-    replaced and raises ConfigError if new ones could not work. `tell` hears what happens, `hear`
-    each line that a worker writes for people, with its number; both from several threads.
+    the leases of owners who are gone, and gives how many each had. `check` is asked before all
+    workers are replaced and raises ConfigError if new ones could not work. `tell` hears what
+    happens, `hear` each line that a worker writes for people, with its number; both from several
+    threads.
     """
 
     def __init__(
@@ -86,27 +84,29 @@ class Supervisor:
         roster: Roster,
         *,
         command: Callable[[str], Sequence[str]],
-        release: Callable[[str], int],
+        release: Callable[[Sequence[str]], Sequence[int]],
         check: Callable[[], object],
         tell: Callable[[Notice], None],
         hear: Callable[[int, str], None],
     ) -> None:
         self._roster = roster
         self._command = command
-        self._release = release
         self._check = check
         self._tell = tell
         self._hear = hear
         self._members: dict[int, _Member] = {}
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._parting = threading.Event()
-        self._releasing: list[threading.Thread] = []
+        self._leftovers = Leftovers(
+            release,
+            lambda number, leases: tell(Notice("released", number, {"leases": leases})),
+            lambda why: tell(Notice("unreleased", 0, {"why": why})),
+        )
 
     # From any thread and from handlers of signals ---------------------------------------------
 
     def stop(self) -> None:
         """Let all workers end; asked for a second time, kill them."""
-        self._news.put(self._stop)
+        self._news.put(partial(self._stop, running()))
 
     def replace_all(self) -> None:
         """Put a new worker into the place of each, one after the other."""
@@ -123,10 +123,7 @@ class Supervisor:
             for action in self._roster.due(running()):
                 self._do(action)
             self._await_news()
-        self._parting.set()
-        deadline = running() + round(PARTING_S * 1000)
-        for thread in self._releasing:
-            thread.join(max(0, deadline - running()) / 1000)
+        self._leftovers.close()
         return self._roster.failed
 
     def _await_news(self) -> None:
@@ -177,13 +174,10 @@ class Supervisor:
         pid, how = member.process.pid, how_it_ended(code)
         facts = {"pid": pid, "how": how, "asked": asked, "again_ms": again_ms}
         self._tell(Notice("ended", member.number, facts))
-        if code:
-            self._releasing = [thread for thread in self._releasing if thread.is_alive()]
-            thread = _in_background(f"release-{member.number}", self._let_go, member)
-            self._releasing.append(thread)
+        self._leftovers.add(member.owner, member.number)
 
-    def _stop(self) -> None:
-        self._roster.stop()
+    def _stop(self, at: Millis) -> None:
+        self._roster.stop(at)
         self._tell(Notice("stopping"))
 
     def _replace_all(self) -> None:
@@ -217,34 +211,6 @@ class Supervisor:
         with lines:
             for line in lines:
                 self._hear(number, line.rstrip("\r\n"))
-
-    def _let_go(self, member: _Member) -> None:
-        """Release what a worker held that did not end by itself, in good order.
-
-        And once more a little later: a server may have been committing its last claim when the
-        worker died, and shows it only when that is done.
-        """
-        if self._try_to_release(member):
-            self._parting.wait(SECOND_LOOK_S)
-            self._try_to_release(member)
-
-    def _try_to_release(self, member: _Member) -> bool:
-        pause_s = RETRY_S
-        while True:
-            last = self._parting.is_set()
-            try:
-                leases = self._release(member.owner)
-            except Exception as error:
-                # Whatever it was: without this the leases hold until they end by themselves.
-                self._tell(Notice("unreleased", member.number, {"why": str(error)}))
-                if last:
-                    return False
-                self._parting.wait(pause_s)
-                pause_s = min(2 * pause_s, RETRY_MAX_S)
-                continue
-            if leases:
-                self._tell(Notice("released", member.number, {"leases": leases}))
-            return True
 
 
 def how_it_ended(code: int) -> str:

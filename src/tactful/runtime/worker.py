@@ -4,9 +4,11 @@
     lanes:                        compose -> channel.send ------^
 
 All control is in one thread; slow I/O is in each channel's lane, a pool of as many threads as the
-channel takes calls at once. Outcomes that come back while others are being recorded are recorded
-together. What is claimed and not yet recorded is bounded; wake-ups are hints, and the queue's next
-due instant is what counts.
+channel takes calls at once. Portions wait for a thread in the order of their urgency: a step of
+priority is a head start of some seconds, so what is urgent overtakes a broadcast that was claimed
+before, and nothing is overtaken for ever. Outcomes that come back while others are being recorded
+are recorded together. What is claimed and not yet recorded is bounded; wake-ups are hints, and the
+queue's next due instant is what counts.
 
 Stopping gives back what no lane has begun, without using up a try, and waits for the rest.
 """
@@ -20,18 +22,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count, groupby
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import Millis, Retry, Unknown
 from tactful.engine.compose import Composer
 from tactful.engine.context import Context
 from tactful.engine.delivering import Sent, batches, deliver
-from tactful.engine.dispatch import Dispatch, Job
+from tactful.engine.dispatch import Claim, Dispatch, Job
 from tactful.engine.fanout import Fanout
 from tactful.engine.listeners import Listeners
 from tactful.engine.recording import Recording
 from tactful.engine.rulebook import Book
-from tactful.ports import Channel
 from tactful.runtime.boot import boot_id
 
 log = logging.getLogger("tactful.worker")
@@ -42,6 +44,7 @@ IDLE_MS = 1_000
 TELL_MS = 50
 IN_FLIGHT_MAX = 2_000
 IN_FLIGHT_MIN = 100
+HEAD_START_MS = 5_000
 STOP_PATIENCE_S = 30.0
 NOT_BEGUN = Retry("not begun when the worker stopped", after_ms=0, counted=False)
 
@@ -66,9 +69,11 @@ class Worker:
         self._outcomes: queue.SimpleQueue[list[Sent]] = queue.SimpleQueue()
         self._unrecorded: list[Sent] = []
         self._in_flight: dict[str, Job] = {}
-        self._portions: dict[Future[None], Sequence[Job]] = {}
+        self._lines: dict[str, queue.PriorityQueue[tuple[Millis, int, Sequence[Job]]]] = {}
+        self._turns: dict[Future[None], str] = {}
+        self._numbers = count()
         self._careful: list[Sequence[Job]] = []
-        self._suspect: Future[None] | None = None
+        self._suspect: str | None = None
         self._claiming = threading.Lock()
         self._renewed_at: Millis = 0
         self._wake = threading.Event()
@@ -77,9 +82,10 @@ class Worker:
         self._teller: threading.Thread | None = None
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._joined = False
+        self._unsure = False
         # What is claimed must be handed over before its permit ends: no more than the lanes have
         # at hand and as much again, so that none of them waits.
-        at_once = sum(way.concurrency * way.batch for way in context.channels.values())
+        at_once = max(way.concurrency * way.batch for way in context.channels.values())
         self._in_flight_max = max(IN_FLIGHT_MIN, min(IN_FLIGHT_MAX, 2 * at_once))
 
     # In the caller's thread -------------------------------------------------------------------
@@ -87,11 +93,12 @@ class Worker:
     def tick(self) -> Counter[str]:
         """Do everything that is due now, in this thread; gives how many came into each state."""
         self.join()
+        self._forget()
         done: Counter[str] = Counter()
         progress = True
         while progress:
             progress = self._fanout.step() > 0
-            claim = self._dispatch.claim(frozenset(self._in_flight))
+            claim = self._take(self._context.settings.batch)
             book = self._book()
             for name, jobs in _by_channel(claim.jobs).items():
                 channel = self._context.channels[name]
@@ -106,9 +113,24 @@ class Worker:
         """Before the first claim: what nobody can still be sending is due at once."""
         if self._joined:
             return
-        if self._context.store.join():
-            self._release()
+        self._context.store.join(self._release)
         self._joined = True
+
+    def _take(self, limit: int) -> Claim:
+        """One claim. Without an answer nobody knows whether it was committed."""
+        self._unsure = True
+        claim = self._dispatch.claim(frozenset(self._in_flight), limit)
+        self._unsure = False
+        return claim
+
+    def _forget(self) -> None:
+        """What was claimed unawares, if anything was, is due again at once."""
+        if self._unsure:
+            keep = [id_ for job in self._in_flight.values() for id_, _ in job.claims]
+            with self._context.store.transaction() as tx:
+                now = self._context.timekeeper.now(tx)
+                tx.release(now, owner=self._context.owner, keep=keep)
+            self._unsure = False
 
     def _release(self) -> None:
         boot = boot_id()
@@ -140,6 +162,7 @@ class Worker:
             name: ThreadPoolExecutor(channel.concurrency, thread_name_prefix=f"lane-{name}")
             for name, channel in self._context.channels.items()
         }
+        self._lines = {name: queue.PriorityQueue() for name in self._lanes}
         self._thread = threading.Thread(target=self._run, name="tactful-worker", daemon=True)
         self._thread.start()
         self._teller = threading.Thread(target=self._tell, name="tactful-listeners", daemon=True)
@@ -191,6 +214,7 @@ class Worker:
     def _claim(self) -> bool:
         """One round of upkeep, fan-out and claim; whether there may be more at once."""
         self._upkeep()
+        self._forget()
         self._renew()
         room = self._in_flight_max - len(self._in_flight)
         if room <= 0:
@@ -198,31 +222,36 @@ class Worker:
         reached = self._fanout.step()
         limit = min(room, self._context.settings.batch)
         with self._claiming:
-            claim = self._dispatch.claim(frozenset(self._in_flight), limit)
+            claim = self._take(limit)
             for job in claim.jobs:
                 self._in_flight[job.delivery.id] = job
         for name, jobs in _by_channel(claim.jobs).items():
             for portion in batches(jobs, self._context.channels[name]):
                 if portion[0].crashes:
                     self._careful.append(portion)
-                else:
-                    self._submit(portion)
+                    continue
+                # What is urgent does not wait until all of a portion is composed.
+                for _, alike in groupby(portion, lambda job: job.delivery.priority):
+                    self._submit(list(alike))
         self._submit_careful()
         return reached > 0 or claim.seen > 0
 
-    def _submit(self, portion: Sequence[Job]) -> Future[None]:
-        name = portion[0].delivery.channel
-        channel = self._context.channels[name]
-        future = self._lanes[name].submit(self._deliver, portion, channel, self._book())
-        self._portions[future] = portion
-        future.add_done_callback(self._portions.pop)
-        return future
+    def _submit(self, portion: Sequence[Job]) -> None:
+        """Into the line of its channel, and one more turn to take the first of the line."""
+        head = portion[0].delivery
+        place = self._context.running() - HEAD_START_MS * head.priority
+        self._lines[head.channel].put((place, next(self._numbers), portion))
+        turn = self._lanes[head.channel].submit(self._deliver_next, head.channel)
+        self._turns[turn] = head.channel
+        turn.add_done_callback(self._turns.pop)
 
     def _submit_careful(self) -> None:
         """One at a time, the least suspect first: whatever took a worker down takes only itself."""
-        if self._careful and (self._suspect is None or self._suspect.done()):
+        if self._careful and self._suspect is None:
             self._careful.sort(key=lambda portion: portion[0].crashes, reverse=True)
-            self._suspect = self._submit(self._careful.pop())
+            portion = self._careful.pop()
+            self._suspect = portion[0].delivery.id
+            self._submit(portion)
 
     def _renew(self) -> None:
         """Keep the leases of what is under way well ahead of their end."""
@@ -234,9 +263,14 @@ class Worker:
                 tx.renew(claims, self._context.timekeeper.now(tx) + lease_ms)
             self._renewed_at = now
 
-    def _deliver(self, jobs: Sequence[Job], channel: Channel, book: Book) -> None:
+    def _deliver_next(self, name: str) -> None:
+        _, _, jobs = self._lines[name].get_nowait()
+        channel = self._context.channels[name]
         try:
-            done = deliver(jobs, channel, self._composer, book, self._context.store)
+            done = deliver(jobs, channel, self._composer, self._book(), self._context.store)
+        except Unavailable as error:
+            # The store is asked before a channel is: nothing was handed over.
+            done = [Sent(job, Retry(f"not begun: {error}", counted=False)) for job in jobs]
         except BaseException as error:
             # Whatever it was, these jobs must come back, or they would be under way for ever.
             log.exception("lane of %s", channel.name)
@@ -259,13 +293,16 @@ class Worker:
         self._recording.record(self._unrecorded)
         for sent in self._unrecorded:
             self._in_flight.pop(sent.job.delivery.id, None)
+            if sent.job.delivery.id == self._suspect:
+                self._suspect = None
         self._unrecorded.clear()
         self._submit_careful()
         return True
 
     def _finish(self) -> None:
         """Give back what no lane has begun, and record what is still under way."""
-        idle = [portion for future, portion in list(self._portions.items()) if future.cancel()]
+        called_off = [name for turn, name in list(self._turns.items()) if turn.cancel()]
+        idle = [self._lines[name].get_nowait()[2] for name in called_off]
         for portion in (*idle, *self._careful):
             self._outcomes.put([Sent(job, NOT_BEGUN) for job in portion])
         self._careful.clear()

@@ -141,12 +141,12 @@ class FaultyStore:
         """See `ports.Store.listen`."""
         self.inner.listen(wake)
 
-    def join(self) -> bool:
+    def join(self, alone: Callable[[], None] | None = None) -> bool:
         """See `ports.Store.join`."""
         number = self._plan.enter("join")
-        alone = self.inner.join()
+        nobody = self.inner.join(alone)
         self._plan.leave(number, "join")
-        return alone
+        return nobody
 
     def close(self) -> None:
         """See `ports.Store.close`; never fails."""

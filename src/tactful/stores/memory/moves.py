@@ -134,10 +134,19 @@ class Moves(Ledger):
             if row is not None and row.state is SENDING and row.attempts == attempt
         ]
 
-    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
+    def release(
+        self,
+        now: Millis,
+        *,
+        doubt: bool = False,
+        owner: str | None = None,
+        keep: Sequence[str] = (),
+    ) -> int:
         """See `Tx.release`."""
         sending = [
-            row for row in self.rows.values() if row.state is SENDING and owner in (None, row.owner)
+            row
+            for row in self.rows.values()
+            if row.state is SENDING and owner in (None, row.owner) and row.id not in keep
         ]
         saved = self._journal_rows()
         for row in sending:

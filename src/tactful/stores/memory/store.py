@@ -67,8 +67,10 @@ class MemoryStore:
     def listen(self, wake: Callable[[], None]) -> None:
         """See `ports.Store.listen`: there is no other process."""
 
-    def join(self) -> bool:
+    def join(self, alone: Callable[[], None] | None = None) -> bool:
         """See `Store.join`; no other process can reach this store."""
+        if alone is not None:
+            alone()
         return True
 
     def close(self) -> None:

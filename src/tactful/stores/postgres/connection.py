@@ -9,6 +9,7 @@ was empty would read it whole when it is full.
 from __future__ import annotations
 
 import re
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,8 +122,11 @@ class Pool:
         with self._lock:
             if self._closed:
                 raise Unavailable("store: is closed")
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                connection = self._idle.pop()
+                if not _has_news(connection):
+                    return connection
+                connection.close()
         return connect(self._url)
 
     def _give_back(self, connection: Connection) -> None:
@@ -165,6 +169,13 @@ def _refusing() -> Iterator[None]:
         raise ConfigError(
             f"store: {_first_line(error)}: Tactful needs a database that nothing else uses"
         ) from None
+
+
+def _has_news(connection: Connection) -> bool:
+    """Whether the server has said anything to an idle connection: its end, as a rule."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def migrate(connection: Connection, *, only_new: bool = False) -> int:

@@ -46,14 +46,18 @@ class Presence:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def join(self) -> bool:
-        """Say that this process sends; gives whether it is the only one."""
+    def join(self, alone: Callable[[], None] | None) -> bool:
+        """Say that this process sends; gives whether it is the only one, having called `alone`."""
         with self._lock:
             session = self._sharing()
             if not _says(session, _TRY_ALONE, SENDERS):
                 return False
-            doubtful = _says(session, _DOUBTFUL, BACK_S)
-            session.execute(_UNLOCK, (SENDERS,))
+            try:
+                doubtful = _says(session, _DOUBTFUL, BACK_S)
+                if alone is not None and not doubtful:
+                    alone()
+            finally:
+                session.execute(_UNLOCK, (SENDERS,))
             return not doubtful
 
     def listen(self, wake: Callable[[], None]) -> None:

@@ -38,8 +38,12 @@ class PostgresStore:
         self._sql = load_queries(PACKAGE)
         self._pool = Pool(url)
         self._presence = Presence(url, CHANNEL)
-        with self._connection() as connection:
-            self.schema = migrate(connection, only_new=not migrated)
+        try:
+            with self._connection() as connection:
+                self.schema = migrate(connection, only_new=not migrated)
+        except BaseException:
+            self._pool.close()
+            raise
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
@@ -87,10 +91,10 @@ class PostgresStore:
         assert row is not None
         return int(row[0])
 
-    def join(self) -> bool:
+    def join(self, alone: Callable[[], None] | None = None) -> bool:
         """See `ports.Store.join`."""
         with self._unavailable():
-            return self._presence.join()
+            return self._presence.join(alone)
 
     def listen(self, wake: Callable[[], None]) -> None:
         """See `ports.Store.listen`."""

@@ -8,6 +8,7 @@ back on:
     keys     the rows of idempotency keys, in their order
     shards   the rows of the recipients' shards, in their order: decisions about one recipient are
              one after the other, while workers never wait for each other (they skip what is taken)
+    casts    the rows of unfinished broadcasts: one worker at a time carries each on
     queue    the rows of deliveries, in the order of their ids, within each statement
     notes    a note that is read in a transaction is locked in it, but for the clock's
     cells    the rows of throughput limits, in their order
@@ -25,7 +26,7 @@ from tactful.ports import Delivery, Notification, Remembered
 from tactful.stores.postgres.arrays import array, storable
 from tactful.stores.postgres.connection import MIGRATING
 from tactful.stores.postgres.reading import PostgresReader
-from tactful.stores.relational.rows import Row, delivery_from
+from tactful.stores.relational.rows import Row, delivery_from, notification_from
 from tactful.stores.relational.writing import CLOCK, Writing, fairly
 
 BOOK: Final = MIGRATING + 1
@@ -124,6 +125,9 @@ class Guarded(Statements):
 
         return fairly(some, limit, take)
 
+    def unfinished_broadcasts(self) -> list[Notification]:
+        return [notification_from(row) for row in self._all("guard_broadcasts")]
+
     def remembered(self, keys: Sequence[str]) -> dict[str, Remembered]:
         self._run("reserve_keys", keys=list(keys))
         return super().remembered(keys)
@@ -192,9 +196,16 @@ class PostgresTx(Guarded):
         self._stirred = self._stirred or woken > 0
         return woken
 
-    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
+    def release(
+        self,
+        now: Millis,
+        *,
+        doubt: bool = False,
+        owner: str | None = None,
+        keep: Sequence[str] = (),
+    ) -> int:
         self._stirred = True
-        return super().release(now, doubt=doubt, owner=owner)
+        return super().release(now, doubt=doubt, owner=owner, keep=keep)
 
     def add_events(self, events: Sequence[Event]) -> None:
         self._events += events

@@ -177,7 +177,7 @@ def require_empty(target: Tables) -> None:
     for table in TABLES:
         found = target.count(table)
         if found:
-            raise ConfigError(f"target: must be empty, but {table.name} has {found} rows")
+            raise ConfigError(f"target: must be empty, but {table.name} is not ({found})")
 
 
 def copy_tables(

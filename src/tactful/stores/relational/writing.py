@@ -116,8 +116,15 @@ class QueueWriting(Changes):
         extended = self._many("extend", [(until, owner, id_) for id_ in delivery_ids])
         assert extended == len(delivery_ids), "only what is in the queue can be leased"
 
-    def release(self, now: Millis, *, doubt: bool = False, owner: str | None = None) -> int:
-        return self._run("release", now=now, doubt=doubt, owner=owner)
+    def release(
+        self,
+        now: Millis,
+        *,
+        doubt: bool = False,
+        owner: str | None = None,
+        keep: Sequence[str] = (),
+    ) -> int:
+        return self._run("release", now=now, doubt=doubt, owner=owner, keep=list(keep))
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
         known = self._where_they_are([result.delivery_id for result in results])

@@ -113,7 +113,7 @@ class SqliteStore:
     def listen(self, wake: Callable[[], None]) -> None:
         """See `ports.Store.listen`: nobody tells, a worker looks every second."""
 
-    def join(self) -> bool:
+    def join(self, alone: Callable[[], None] | None = None) -> bool:
         """See `ports.Store.join`.
 
         Senders share a lock on a file beside the database; the kernel frees it however a process
@@ -124,11 +124,15 @@ class SqliteStore:
                 self._lock = self.path.with_name(self.path.name + ".senders").open("ab")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                alone = True
+                nobody = True
             except BlockingIOError:
-                alone = False
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-            return alone
+                nobody = False
+            try:
+                if nobody and alone is not None:
+                    alone()
+            finally:
+                fcntl.flock(self._lock, fcntl.LOCK_SH)
+            return nobody
 
     def close(self) -> None:
         """See `ports.Store.close`."""

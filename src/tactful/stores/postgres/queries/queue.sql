@@ -13,6 +13,12 @@ SELECT id, type, category, priority, content, created_at, channels, expires_at, 
     audience_end, audience, cancelled
 FROM notifications WHERE cursor IS NOT NULL ORDER BY id;
 
+-- name: guard_broadcasts
+-- What another worker is carrying on is left out; nobody else carries on what is given here.
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled
+FROM notifications WHERE cursor IS NOT NULL ORDER BY id FOR UPDATE SKIP LOCKED;
+
 -- name: advance_broadcast
 UPDATE notifications SET cursor = %(cursor)s WHERE id = %(id)s AND NOT cancelled;
 
@@ -170,4 +176,5 @@ RETURNING delivery_id;
 
 -- name: release
 UPDATE due SET due_at = least(due_at, %(now)s), begun = begun OR %(doubt)s
-WHERE state = 'sending' AND (%(owner)s::text IS NULL OR owner = %(owner)s);
+WHERE state = 'sending' AND (%(owner)s::text IS NULL OR owner = %(owner)s)
+    AND delivery_id <> ALL (%(keep)s::text[]);

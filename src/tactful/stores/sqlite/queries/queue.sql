@@ -132,4 +132,5 @@ WHERE q.state = 'sending';
 
 -- name: release
 UPDATE due SET due_at = min(due_at, :now), begun = max(begun, :doubt)
-WHERE state = 'sending' AND (:owner IS NULL OR owner = :owner);
+WHERE state = 'sending' AND (:owner IS NULL OR owner = :owner)
+    AND delivery_id NOT IN (SELECT value FROM json_each(:keep));
