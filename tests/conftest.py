@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tactful.stores.postgres.store import PostgresStore
@@ -41,13 +42,64 @@ def postgres_template(postgres: str) -> Iterator[str]:
     drop_database(postgres, name)
 
 
+class StoreDatabases:
+    """Databases with an empty store in them. To empty one is twenty times faster than a new one."""
+
+    def __init__(self, server: str, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._free: list[str] = []
+        self._made: list[str] = []
+
+    def take(self) -> str:
+        """The URL of one that nobody else knows."""
+        if self._free:
+            return self._free.pop()
+        name = f"tactful_{uuid4().hex}"
+        create_database(self._server, name, template=self._template)
+        self._made.append(name)
+        return database_url(self._server, name)
+
+    def give_back(self, url: str) -> None:
+        """It is emptied, whoever may still be connected with it."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_ALONE)
+            connection.execute(_EMPTY)
+        self._free.append(url)
+
+    def close(self) -> None:
+        for name in self._made:
+            drop_database(self._server, name)
+
+
+_ALONE = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_EMPTY = """
+DELETE FROM notifications; DELETE FROM deliveries; DELETE FROM due; DELETE FROM attempts;
+DELETE FROM events; DELETE FROM recipients; DELETE FROM addresses; DELETE FROM suppressions;
+DELETE FROM policies; DELETE FROM idempotency; DELETE FROM cells; DELETE FROM notes;
+INSERT INTO notes VALUES ('clock', '0');
+ALTER TABLE events ALTER COLUMN seq RESTART;
+ALTER TABLE recipients ALTER COLUMN seq RESTART;
+"""
+
+
+@pytest.fixture(scope="session")
+def store_databases(postgres: str, postgres_template: str) -> Iterator[StoreDatabases]:
+    """Empty stores on PostgreSQL, to be taken and given back."""
+    databases = StoreDatabases(postgres, postgres_template)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def postgres_store_url(postgres: str, postgres_template: str) -> Iterator[str]:
+def postgres_store_url(store_databases: StoreDatabases) -> Iterator[str]:
     """The URL of an empty store on PostgreSQL that only this test knows."""
-    name = f"tactful_{uuid4().hex}"
-    create_database(postgres, name, template=postgres_template)
-    yield database_url(postgres, name)
-    drop_database(postgres, name)
+    url = store_databases.take()
+    yield url
+    store_databases.give_back(url)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+from typing import Protocol
 
 import pytest
 
@@ -12,25 +12,29 @@ from tactful.ports import Store
 from tactful.stores.postgres.store import PostgresStore
 from tactful.testing.contracts.store import StoreContract
 from tactful.testing.contracts.store.rows import notification, row_id
-from tactful.testing.servers.postgres import create_database, database_url, drop_database
+
+
+class Databases(Protocol):
+    """What the fixture `store_databases` gives."""
+
+    def take(self) -> str: ...
+    def give_back(self, url: str) -> None: ...
 
 
 class TestPostgresStore(StoreContract):
-    server: str
-    template: str
-    names: list[str]
+    databases: Databases
+    urls: list[str]
 
     @pytest.fixture(autouse=True)
-    def _databases(self, postgres: str, postgres_template: str) -> Iterator[None]:
-        self.server, self.template, self.names = postgres, postgres_template, []
+    def _databases(self, store_databases: Databases) -> Iterator[None]:
+        self.databases, self.urls = store_databases, []
         yield
-        for name in self.names:
-            drop_database(postgres, name)
+        for url in self.urls:
+            store_databases.give_back(url)
 
     def make_store(self, tmp_path: Path) -> Store:
-        self.names.append(f"tactful_{uuid4().hex}")
-        create_database(self.server, self.names[-1], template=self.template)
-        return PostgresStore(database_url(self.server, self.names[-1]))
+        self.urls.append(self.databases.take())
+        return PostgresStore(self.urls[-1])
 
     def reopen(self, store: Store) -> Store | None:
         store.close()

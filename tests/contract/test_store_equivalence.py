@@ -13,9 +13,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-import psycopg
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -47,12 +46,6 @@ from tactful.testing.contracts.store.rows import T0, notification, row_id
 from tactful.testing.contracts.store.snapshot import snapshot
 
 T = TypeVar("T")
-
-EMPTY = """
-TRUNCATE notifications, deliveries, due, attempts, events, recipients, addresses, suppressions,
-    policies, idempotency, cells, notes RESTART IDENTITY;
-INSERT INTO notes VALUES ('clock', '0');
-"""
 
 PEOPLE = ["ada", "bob", "cy"]
 ADDRESSES = ["a@x", "b@x", "c@x"]
@@ -456,13 +449,13 @@ def test_sqlite_answers_as_memory_does() -> None:
     run(on_sqlite, 80)
 
 
-def test_postgresql_answers_as_memory_does(postgres_store_url: str) -> None:
+def test_postgresql_answers_as_memory_does(store_databases: Any) -> None:
     @contextmanager
     def on_postgres() -> Iterator[Store]:
-        with psycopg.connect(postgres_store_url, autocommit=True) as connection:
-            connection.execute(EMPTY)
-        store = PostgresStore(postgres_store_url)
+        url = store_databases.take()
+        store = PostgresStore(url)
         yield store
         store.close()
+        store_databases.give_back(url)
 
     run(on_postgres, 15)
