@@ -35,8 +35,8 @@ test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branc
 	$(PYTEST) $(TESTS) --cov
 
 .PHONY: quick
-quick: $(VENV)/.dev ## The tests of core and engine only, without coverage
-	$(PYTEST) $(wildcard tests/core tests/engine)
+quick: $(VENV)/.dev ## The tests of core and engine only, without coverage and PostgreSQL
+	$(PYTEST) -k "not postgres" $(wildcard tests/core tests/engine)
 
 .PHONY: soak
 soak: $(VENV)/.dev ## The long tests: many seeds, many crashes

@@ -95,11 +95,20 @@ def store_databases(postgres: str, postgres_template: str) -> Iterator[StoreData
 
 
 @pytest.fixture
-def postgres_store_url(store_databases: StoreDatabases) -> Iterator[str]:
-    """The URL of an empty store on PostgreSQL that only this test knows."""
+def used_store_url(store_databases: StoreDatabases) -> Iterator[str]:
+    """The URL of an empty store on PostgreSQL, for tests that leave its tables as they are."""
     url = store_databases.take()
     yield url
     store_databases.give_back(url)
+
+
+@pytest.fixture
+def postgres_store_url(postgres: str, postgres_template: str) -> Iterator[str]:
+    """The URL of an empty store on PostgreSQL, to do anything with."""
+    name = f"tactful_{uuid4().hex}"
+    create_database(postgres, name, template=postgres_template)
+    yield database_url(postgres, name)
+    drop_database(postgres, name)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from benchmarks import end_to_end
+from benchmarks import end_to_end, on_postgres
 from benchmarks.peers.programs import measuring
 from benchmarks.peers.workshop import PER_RECIPIENT, WARM_UP, Workshop
 
@@ -49,7 +49,24 @@ def on_sqlite(_: Workshop, count: int) -> Figures:
     }
 
 
-PIPELINES: dict[str, Callable[..., Figures]] = {"SQLite": on_sqlite}
+def on_two_workers(_: Workshop, count: int) -> Figures:
+    """One process admits, two decide, render, send and record; PostgreSQL waits for its disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = on_postgres.run(count, count // PER_RECIPIENT, 2, Path(folder))
+    return {
+        "count": count,
+        "processes": 2,
+        "wall_s": found["wall_s"],
+        "per_second": found["per_second"],
+        "cpu_us_each": {
+            "producer": found["submitter_us_each"],
+            "workers": found["workers_us_each"],
+            "database": found["postgresql_us_each"],
+        },
+    }
+
+
+PIPELINES: dict[str, Callable[..., Figures]] = {"SQLite": on_sqlite, "PostgreSQL": on_two_workers}
 """By the name of the database: what is called with the workshop and `count`."""
 
 

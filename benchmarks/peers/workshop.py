@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from benchmarks.end_to_end import HTML, TEXT, items, smtp_sink
+from benchmarks.on_postgres import SETTINGS
 from benchmarks.peers.environments import PROGRAMS, Unavailable, prepare
 from benchmarks.peers.programs.measuring import JOB_VARIABLE
 
@@ -30,7 +31,6 @@ TEMPLATE = {"subject": "Order {{ order }} is on its way", "text": TEXT, "html": 
 PER_RECIPIENT = 4
 WARM_UP = 100
 PATIENCE_S = 600
-POSTGRES = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 
 
 class Failed(Exception):  # an outcome to print, not a fault of this program
@@ -74,7 +74,7 @@ class Workshop:
         if self._postgres is None:
             try:
                 self._postgres = self._stack.enter_context(
-                    PostgresServer(durable=True, settings=POSTGRES)
+                    PostgresServer(durable=True, settings=SETTINGS)
                 )
             except ServerError as error:
                 raise Unavailable(f"no PostgreSQL: {_first_line(error)}") from error

@@ -16,7 +16,7 @@ SAMPLE_RULES = (
 )
 
 
-_URLS = {"sqlite": "file_url", "postgres": "postgres_store_url"}
+_URLS = {"sqlite": "file_url", "postgres": "used_store_url"}
 
 
 @pytest.fixture

@@ -458,4 +458,4 @@ def test_postgresql_answers_as_memory_does(store_databases: Any) -> None:
         store.close()
         store_databases.give_back(url)
 
-    run(on_postgres, 15)
+    run(on_postgres, 10)

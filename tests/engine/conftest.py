@@ -19,7 +19,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         made = MemoryStore()
     elif request.param == "postgres":
-        made = PostgresStore(request.getfixturevalue("postgres_store_url"))
+        made = PostgresStore(request.getfixturevalue("used_store_url"))
     else:
         made = SqliteStore(f"sqlite:///{tmp_path / 'tactful.db'}")
     yield made

@@ -189,7 +189,7 @@ def restarts(folder: Path, url: str, app: Tactful, post: Post, count: int) -> No
 def test_a_stop_under_load_burns_nothing_and_sends_nothing_twice(
     tmp_path: Path, url: str, app: Tactful, post: Post
 ) -> None:
-    restarts(tmp_path, url, app, post, 3)
+    restarts(tmp_path, url, app, post, 2)
 
 
 @pytest.mark.soak

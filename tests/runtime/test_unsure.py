@@ -109,7 +109,7 @@ def test_a_claim_whose_commit_was_not_answered_is_not_lost_for_a_lease() -> None
             if post.messages:
                 break
             never.wait(0.01)
-        row = app.delivery(sent.delivery_id or "")
+    row = app.delivery(sent.delivery_id or "")
     assert row is not None
     assert row.state is State.DELIVERED, (row.state, row.begun, row.owner)
 
