@@ -1,6 +1,7 @@
 """Import every module that a user gets; run by `make smoke` beside an installed package.
 
-`tactful.testing` is left out: it is for test suites and may ask for their tools.
+`tactful.testing` is left out: it is for test suites and may ask for their tools. So is the store
+on PostgreSQL, whose driver is an extra: it is looked up when a URL asks for it.
 """
 
 import importlib
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import tactful
 
+LEFT_OUT = ("tactful.testing.", "tactful.stores.postgres.")
 names = [
     module.name
     for module in pkgutil.walk_packages(tactful.__path__, "tactful.")
-    if not module.name.startswith("tactful.testing.") and not module.name.endswith(".__main__")
+    if not module.name.startswith(LEFT_OUT) and not module.name.endswith(".__main__")
 ]
 for name in names:
     importlib.import_module(name)
