@@ -124,3 +124,26 @@ def test_after_a_restart_of_the_server_the_next_call_works() -> None:
             app.send(type="news", to="ada", text="hello")
         finally:
             app.close()
+
+
+def test_ticks_at_once_leave_each_other_alone() -> None:
+    """What another thread was just claiming was taken for claimed unawares, and sent twice."""
+    post = CaptureChannel("post", batch=1)
+    app = Tactful("memory://", channels=[post])
+    app.send_many([{"type": "news", "to": f"p{n}", "text": "once"} for n in range(500)])
+    together = threading.Barrier(4)
+
+    def tick() -> None:
+        together.wait(PATIENCE_S)
+        app.tick()
+
+    threads = [threading.Thread(target=tick) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(message.address for message in post.messages) == sorted(
+        f"p{n}" for n in range(500)
+    )
+    assert all(message.attempt == 1 for message in post.messages)

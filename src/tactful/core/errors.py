@@ -8,6 +8,7 @@
     │   ├── IdempotencyConflict  the key was used before, with another body
     │   └── OverLimit          raised only where the caller asked for an exception
     └── Unavailable            the store or a service is out of reach; try again later
+        └── Contended          another transaction had to go first; try again at once
 
 A result of sending is never an exception: channels answer with outcomes (`core.model`).
 """
@@ -74,3 +75,7 @@ class OverLimit(RequestError):
 
 class Unavailable(TactfulError):
     """A store or a service cannot be reached now; nothing was accepted, try again later."""
+
+
+class Contended(Unavailable):
+    """Another transaction had to go first; nothing was stored, trying again at once helps."""

@@ -10,13 +10,14 @@ until it has been handed over. Broadcasts are only accepted here; `fanout` reach
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tactful.core.checks import Checks
 from tactful.core.decide import Subject, decide, remaining
-from tactful.core.errors import IdempotencyConflict, RequestError
+from tactful.core.errors import Contended, IdempotencyConflict, RequestError
 from tactful.core.lifecycle import WAITING
 from tactful.core.model import (
     NEVER,
@@ -48,6 +49,9 @@ from tactful.ports import Delivery, Notification, Remembered, Result, Suppressio
 FULL = "waiting_max"
 """The reason of a rejection because too much waits for one recipient already."""
 
+_PATIENCE = 3
+R = TypeVar("R")
+
 
 @dataclass(slots=True)
 class _Draft:
@@ -77,17 +81,23 @@ class Admission:
         return receipts
 
     def _run(self, groups: Sequence[Sequence[Request]]) -> list[list[Receipt]]:
-        with self._context.store.transaction() as tx:
-            batch = _Batch(self._context, tx)
-            receipts = iter(batch.admit([request for group in groups for request in group]))
+        requests = [request for group in groups for request in group]
+        receipts = iter(self._committed(lambda batch: batch.admit(requests)))
         return [[next(receipts) for _ in group] for group in groups]
 
     def broadcast(self, request: Request) -> Receipt:
         """Accept one notification for everyone who is registered now."""
-        with self._context.store.transaction() as tx:
-            receipt = _Batch(self._context, tx).admit_broadcast(request)
+        receipt = self._committed(lambda batch: batch.admit_broadcast(request))
         self._context.changed()
         return receipt
+
+    def _committed(self, work: Callable[[_Batch], R]) -> R:
+        """What `work` gives, in one transaction; begun anew when others had to go first."""
+        for _ in range(_PATIENCE):
+            with suppress(Contended), self._context.store.transaction() as tx:
+                return work(_Batch(self._context, tx))
+        with self._context.store.transaction() as tx:
+            return work(_Batch(self._context, tx))
 
 
 class _Batch:
@@ -97,6 +107,7 @@ class _Batch:
         self._context = context
         self._settings = context.settings
         self._tx = tx
+        tx.guard([])  # the rules, and who is who, stay as they are found
         self._now = context.timekeeper.now(tx)
         self._book: Book = context.rulebook.current(tx)
         self._deliveries: list[Delivery] = []
@@ -113,7 +124,6 @@ class _Batch:
         keys = [request.key for request in requests if request.key is not None]
         if keys:
             self._remembered = self._tx.remembered(keys)
-        self._tx.guard([])  # who is who stays as it is found
         people = find(self._tx, [request.to for request in requests])
         self._tx.guard(list({person.id for person in people.values()}))
         drafts = [
@@ -143,7 +153,7 @@ class _Batch:
         type_ = self._type(request)
         self._ways(request, type_)
         notification_id = self._context.ids.new(self._now)
-        self._tx.guard([])  # nobody is registering who would have a number below the last
+        # Guarded: nobody is registering who would have a number below the last.
         last = self._tx.last_recipient()
         notification = Notification(
             notification_id,

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, groupby
 
-from tactful.core.errors import Unavailable
+from tactful.core.errors import Contended, Unavailable
 from tactful.core.model import Millis, Retry, Unknown
 from tactful.engine.compose import Composer
 from tactful.engine.context import Context
@@ -93,20 +93,28 @@ class Worker:
     def tick(self) -> Counter[str]:
         """Do everything that is due now, in this thread; gives how many came into each state."""
         self.join()
-        self._forget()
         done: Counter[str] = Counter()
         progress = True
         while progress:
             progress = self._fanout.step() > 0
             claim = self._take(self._context.settings.batch)
-            book = self._book()
-            for name, jobs in _by_channel(claim.jobs).items():
-                channel = self._context.channels[name]
-                for portion in batches(jobs, channel):
-                    sent = deliver(portion, channel, self._composer, book, self._context.store)
-                    done += self._recording.record(sent)
+            try:
+                done += self._deliver_all(claim)
+            finally:
+                for job in claim.jobs:
+                    self._in_flight.pop(job.delivery.id, None)
             progress = progress or claim.seen > 0
         self._listeners.pump()
+        return done
+
+    def _deliver_all(self, claim: Claim) -> Counter[str]:
+        done: Counter[str] = Counter()
+        book = self._book()
+        for name, jobs in _by_channel(claim.jobs).items():
+            channel = self._context.channels[name]
+            for portion in batches(jobs, channel):
+                sent = deliver(portion, channel, self._composer, book, self._context.store)
+                done += self._recording.record(sent)
         return done
 
     def join(self) -> None:
@@ -117,20 +125,26 @@ class Worker:
         self._joined = True
 
     def _take(self, limit: int) -> Claim:
-        """One claim. Without an answer nobody knows whether it was committed."""
-        self._unsure = True
-        claim = self._dispatch.claim(frozenset(self._in_flight), limit)
-        self._unsure = False
+        """One claim, which is in flight from now on.
+
+        Without an answer nobody knows whether it was committed: before the next one, what was
+        claimed unawares, if anything was, becomes due again.
+        """
+        with self._claiming:
+            if self._unsure:
+                self._forget()
+            self._unsure = True
+            claim = self._dispatch.claim(frozenset(self._in_flight), limit)
+            self._unsure = False
+            for job in claim.jobs:
+                self._in_flight[job.delivery.id] = job
         return claim
 
     def _forget(self) -> None:
-        """What was claimed unawares, if anything was, is due again at once."""
-        if self._unsure:
-            keep = [id_ for job in self._in_flight.values() for id_, _ in job.claims]
-            with self._context.store.transaction() as tx:
-                now = self._context.timekeeper.now(tx)
-                tx.release(now, owner=self._context.owner, keep=keep)
-            self._unsure = False
+        keep = [id_ for job in list(self._in_flight.values()) for id_, _ in job.claims]
+        with self._context.store.transaction() as tx:
+            now = self._context.timekeeper.now(tx)
+            tx.release(now, owner=self._context.owner, keep=keep)
 
     def _release(self) -> None:
         boot = boot_id()
@@ -197,6 +211,9 @@ class Worker:
             try:
                 busy = self._claim()
                 pause_s = 0.0 if self._record() or busy else self._pause_s()
+            except Contended as error:
+                log.info("once more: %s", error)
+                continue
             except Unavailable as error:
                 log.warning("store unavailable: %s", error)
                 self._stopping.wait(IDLE_MS / 1000)
@@ -214,17 +231,13 @@ class Worker:
     def _claim(self) -> bool:
         """One round of upkeep, fan-out and claim; whether there may be more at once."""
         self._upkeep()
-        self._forget()
         self._renew()
         room = self._in_flight_max - len(self._in_flight)
         if room <= 0:
             return False
         reached = self._fanout.step()
         limit = min(room, self._context.settings.batch)
-        with self._claiming:
-            claim = self._take(limit)
-            for job in claim.jobs:
-                self._in_flight[job.delivery.id] = job
+        claim = self._take(limit)
         for name, jobs in _by_channel(claim.jobs).items():
             for portion in batches(jobs, self._context.channels[name]):
                 if portion[0].crashes:
@@ -259,7 +272,8 @@ class Worker:
         lease_ms = self._context.settings.lease_ms
         if self._in_flight and not 0 <= now - self._renewed_at < lease_ms // 3:
             with self._context.store.transaction() as tx:
-                claims = [claim for job in self._in_flight.values() for claim in job.claims]
+                under_way = list(self._in_flight.values())
+                claims = [claim for job in under_way for claim in job.claims]
                 tx.renew(claims, self._context.timekeeper.now(tx) + lease_ms)
             self._renewed_at = now
 

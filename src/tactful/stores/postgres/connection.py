@@ -20,6 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from tactful.core.errors import ConfigError, Unavailable
 from tactful.stores.named_sql import Schema, load_migrations, pending
+from tactful.stores.postgres.locks import MIGRATING
 
 LEAST_VERSION: Final = 150_000
 # What stands before an @ too many would be taken for a host, and shown as one.
@@ -29,9 +30,6 @@ _UNREADABLE: Final = (
     " @ : / ? # % and blanks in a name or password written as %40 %3A %2F %3F %23 %25 %20"
 )
 PACKAGE: Final = "tactful.stores.postgres"
-MIGRATING: Final = 0x7461_6300
-"""The advisory lock of whoever changes the schema; those of `locks` follow it."""
-
 _PLACES: Final = 16
 _WAIT_S: Final = 15.0
 _SETTINGS: Final = (
@@ -73,7 +71,7 @@ def connect(url: str) -> Connection:
     except psycopg.ProgrammingError:
         raise ConfigError(_UNREADABLE) from None
     except psycopg.OperationalError as error:
-        raise Unavailable(f"store: {_first_line(error)}") from None
+        raise Unavailable(f"store: {first_line(error)}") from None
     if connection.info.server_version < LEAST_VERSION:
         version = connection.info.server_version // 10_000
         connection.close()
@@ -163,11 +161,11 @@ def _refusing() -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigError(
-            f"store: {_first_line(error)}: the user must own the database, or be granted this"
+            f"store: {first_line(error)}: the user must own the database, or be granted this"
         ) from None
     except psycopg.errors.ProgrammingError as error:
         raise ConfigError(
-            f"store: {_first_line(error)}: Tactful needs a database that nothing else uses"
+            f"store: {first_line(error)}: Tactful needs a database that nothing else uses"
         ) from None
 
 
@@ -208,5 +206,6 @@ def migrate(connection: Connection, *, only_new: bool = False) -> int:
     return len(load_migrations(PACKAGE))
 
 
-def _first_line(error: psycopg.Error) -> str:
+def first_line(error: psycopg.Error) -> str:
+    """What happened, without the server's hints and places."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

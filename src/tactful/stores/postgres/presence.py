@@ -16,11 +16,11 @@ from collections.abc import Callable
 from typing import Final
 
 from tactful.core.errors import Unavailable
-from tactful.stores.postgres.connection import GONE, MIGRATING, Connection, connect
+from tactful.stores.postgres.connection import GONE, Connection, connect
+from tactful.stores.postgres.locks import SENDERS
 
 log = logging.getLogger("tactful.stores.postgres")
 
-SENDERS: Final = MIGRATING + 3
 BACK_S: Final = 10
 """Within so many seconds after the server's start its clients are back."""
 

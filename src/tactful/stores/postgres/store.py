@@ -11,11 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tactful.core.errors import Unavailable
+import psycopg
+
+from tactful.core.errors import Contended, Unavailable
 from tactful.core.model import Millis
 from tactful.ports import Reader, Tx
 from tactful.stores.named_sql import load_queries
-from tactful.stores.postgres.connection import GONE, PACKAGE, Connection, Pool, migrate
+from tactful.stores.postgres.connection import (
+    GONE,
+    PACKAGE,
+    Connection,
+    Pool,
+    first_line,
+    migrate,
+)
 from tactful.stores.postgres.copying import PostgresTables
 from tactful.stores.postgres.presence import Presence
 from tactful.stores.postgres.reading import PostgresReader
@@ -114,6 +123,7 @@ class PostgresStore:
     def _unavailable(self) -> Iterator[None]:
         try:
             yield
+        except psycopg.errors.DeadlockDetected as error:
+            raise Contended(f"store {self._shown}: {first_line(error)}") from error
         except GONE as error:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise Unavailable(f"store {self._shown}: {why}") from error
+            raise Unavailable(f"store {self._shown}: {first_line(error)}") from error

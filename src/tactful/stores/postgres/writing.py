@@ -8,9 +8,9 @@ back on:
     keys     the rows of idempotency keys, in their order
     shards   the rows of the recipients' shards, in their order: decisions about one recipient are
              one after the other, while workers never wait for each other (they skip what is taken)
+    notes    a note that is read in a transaction is locked in it, but for the clock's
     casts    the rows of unfinished broadcasts: one worker at a time carries each on
     queue    the rows of deliveries, in the order of their ids, within each statement
-    notes    a note that is read in a transaction is locked in it, but for the clock's
     cells    the rows of throughput limits, in their order
     events   so that their numbers grow in the order of the commits
 """
@@ -24,14 +24,11 @@ from typing import Any, Final
 from tactful.core.model import Event, Millis, Recipient
 from tactful.ports import Delivery, Notification, Remembered
 from tactful.stores.postgres.arrays import array, storable
-from tactful.stores.postgres.connection import MIGRATING
+from tactful.stores.postgres.locks import BOOK, EVENTS, NOTES
 from tactful.stores.postgres.reading import PostgresReader
 from tactful.stores.relational.rows import Row, delivery_from, notification_from
 from tactful.stores.relational.writing import CLOCK, Writing, fairly
 
-BOOK: Final = MIGRATING + 1
-EVENTS: Final = MIGRATING + 2
-NOTES: Final = MIGRATING + 4
 CHANNEL: Final = "tactful_due"
 _ROUNDS: Final = 3
 
