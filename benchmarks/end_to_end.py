@@ -93,7 +93,7 @@ def peak_mib() -> float:
 def engine(port: int, folder: Path, store: str | None = None) -> tuple[Tactful, SmtpChannel]:
     """An engine with a template and three rules, on SQLite by default, and its SMTP channel."""
     channel = SmtpChannel(
-        host="127.0.0.1", port=port, sender="Shop <shop@example.com>", connections=2, batch=250
+        host="127.0.0.1", port=port, sender="Shop <shop@example.com>", connections=2, batch=100
     )
     app = Tactful(store or f"sqlite:///{folder}/bench.db", channels=[channel])
     app.templates.put(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -16,6 +17,12 @@ from tactful.testing.servers.postgres import (
     database_url,
     drop_database,
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hang_up() -> None:
+    """Run under `nohup`, the processes that tests start would not hear SIGHUP."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

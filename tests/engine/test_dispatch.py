@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from engine_bench import DAY, HOUR, MINUTE, SECOND, START, Bench
+from engine_bench import DAY, HOUR, MINUTE, SECOND, START, Bench, asked
 
 from tactful.core.model import Recipient, Rejected, Retry, State
 from tactful.core.retry import RetryPolicy
@@ -228,6 +228,24 @@ def test_a_digest_takes_so_many_and_the_others_wait_for_the_next(
     held = [[t for t in "abcde" if f"<{t}>" in text] for text in bench.texts[1:]]
     assert held == [["a", "b"], ["c", "d"], ["e"]]
     assert [at for at, _ in bench.sent] == [0, HOUR, 2 * HOUR, 3 * HOUR]
+
+
+def test_a_claim_that_ends_within_a_digest_takes_all_of_it(
+    make_bench: Callable[[Settings], Bench],
+) -> None:
+    """With so many that are due at once, each had a part of its digest and waited for the rest."""
+    bench = make_bench(Settings(batch=7))
+    people = [f"p{n}" for n in range(10)]
+    bench.rule("one", "1/hour", on_limit="digest")
+    for text in ("<now>", "<a>", "<b>", "<c>"):
+        bench.send_all([asked(to=to, text=text) for to in people])
+    bench.run()
+
+    bench.at(HOUR)
+    assert sorted(m.address for m in bench.messages[len(people) :]) == sorted(people)
+    assert all(
+        word in text for text in bench.texts[len(people) :] for word in ("<a>", "<b>", "<c>")
+    )
 
 
 def test_what_was_muted_or_suppressed_meanwhile_is_not_sent(bench: Bench) -> None:

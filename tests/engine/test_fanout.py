@@ -65,6 +65,28 @@ def test_who_comes_later_is_not_in_it_and_who_left_gets_nothing(bench: Bench) ->
     assert reached(bench) == [key for key in keys if key not in ("p003", "p005")]
 
 
+def test_the_most_urgent_broadcast_comes_first_then_the_oldest(bench: Bench) -> None:
+    crowd(bench, 2)
+    order = [bench.broadcast(priority=name) for name in ("normal", "high", "low", "high")]
+    seen: list[str] = []
+    while bench.fanout.step(1):
+        new = {d.notification_id for d in bench.deliveries()} - set(seen)
+        seen += new
+
+    old, first, last, second = (receipt.notification_id for receipt in order)
+    assert seen == [first, second, old, last]
+
+
+def test_only_what_is_more_urgent_can_be_asked_for(bench: Bench) -> None:
+    crowd(bench, 3)
+    bench.broadcast(priority="normal")
+    assert bench.fanout.step(10, above=1) == 0
+
+    urgent = bench.broadcast(priority="critical")
+    assert bench.fanout.step(10, above=1) == 3
+    assert {d.notification_id for d in bench.deliveries()} == {urgent.notification_id}
+
+
 def test_an_audience_that_has_left_altogether_ends_the_broadcast(bench: Bench) -> None:
     crowd(bench, 3)
     bench.broadcast()

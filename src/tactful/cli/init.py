@@ -28,7 +28,7 @@ store = {store}
 [engine]
 # Spans are texts such as "90s", "30m", "2h" and "3d".
 # lease = "15m"             # how long a worker may be silent before its deliveries go to another
-# batch = 500               # deliveries decided in one transaction
+# batch = 100               # deliveries decided in one transaction
 # waiting_max = 10000       # how many may wait for one recipient; what is over is rejected
 # ttl = "60d"               # what has not gone out by then expires
 # keep = "90d"              # how long finished deliveries are kept

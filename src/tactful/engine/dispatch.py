@@ -103,6 +103,7 @@ class Dispatch:
             rows = tx.due(now, limit or self._context.settings.batch)
             if not rows:
                 return Claim()
+            rows += _beyond(tx, rows, now, self._context.settings.waiting_max)
             ours = [(row.id, row.attempts) for row in rows if row.id in in_flight]
             if ours:
                 tx.renew(ours, now + self._context.settings.lease_ms)
@@ -110,6 +111,23 @@ class Dispatch:
             _give_back(tx, others, now)
             jobs = _Round(self._context, tx, now, until).run(others)
         return Claim(jobs, len(rows))
+
+
+def _beyond(tx: Tx, rows: Sequence[Delivery], now: Millis, view: int) -> list[Delivery]:
+    """What else is due in the digests of these rows: a claim may end in the middle of one."""
+    known = {row.id for row in rows}
+    digests = {
+        (row.recipient, row.channel, row.group) for row in rows if row.group.startswith("digest:")
+    }
+    if not digests:
+        return []
+    lines = Lines(tx.lines(list({recipient for recipient, _, _ in digests}), view))
+    return [
+        row
+        for digest in sorted(digests)
+        for row in lines.in_group(*digest)
+        if row.due_at <= now and row.id not in known
+    ]
 
 
 def _give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> None:

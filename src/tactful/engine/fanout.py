@@ -1,11 +1,15 @@
 """Fan-out: an accepted broadcast reaches its audience, some hundred people at a time.
 
+The most urgent broadcast comes first, of those the oldest.
+
 The audience is everyone who was registered when the broadcast was accepted: who registers later is
 not in it, who is removed before their turn gets nothing. Each step stores the next deliveries and
 how far it came in one transaction, so a crash in the middle neither skips nor repeats anybody.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tactful.core.model import Event, Millis, State
 from tactful.engine.context import Context
@@ -19,16 +23,18 @@ class Fanout:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def step(self, limit: int = 500) -> int:
-        """Reach up to `limit` more people of the oldest broadcast; gives how many, 0 when done."""
+    def step(self, limit: int = 2_000, above: int | None = None) -> int:
+        """Reach up to `limit` more people of the most urgent broadcast, the oldest of those.
+
+        With `above` only of one whose priority is higher. Gives how many, 0 when there is none.
+        """
         with self._context.store.reading() as reader:
-            if not reader.unfinished_broadcasts():
+            if _first(reader.unfinished_broadcasts(), above) is None:
                 return 0
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
-            for broadcast in tx.unfinished_broadcasts():
-                return self._reach(tx, broadcast, now, limit)
-        return 0
+            broadcast = _first(tx.unfinished_broadcasts(), above)
+            return 0 if broadcast is None else self._reach(tx, broadcast, now, limit)
 
     def _reach(self, tx: Tx, broadcast: Notification, now: Millis, limit: int) -> int:
         people = tx.recipients(
@@ -64,3 +70,8 @@ class Fanout:
         last = people[-1][0] if len(people) == limit else None
         tx.advance_broadcast(broadcast.id, last)
         return max(1, len(people))
+
+
+def _first(broadcasts: Sequence[Notification], above: int | None) -> Notification | None:
+    wanted = [one for one in broadcasts if above is None or one.priority > above]
+    return max(wanted, key=lambda one: one.priority, default=None)

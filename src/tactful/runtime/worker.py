@@ -1,6 +1,6 @@
 """The worker: one thread decides and records, lanes of threads send.
 
-    control:  fan out -> claim -> hand to lanes          record <- outcomes
+    control:  claim -> hand to lanes -> fan out          record <- outcomes
     lanes:                        compose -> channel.send ------^
 
 All control is in one thread; slow I/O is in each channel's lane, a pool of as many threads as the
@@ -42,6 +42,9 @@ BOOT_NOTE = "boot"
 RECORD_MS = 20
 IDLE_MS = 1_000
 TELL_MS = 50
+FANOUT_MS = 1_000
+FANOUT_ALONE = 2_000
+FANOUT_BESIDE = 250
 IN_FLIGHT_MAX = 2_000
 IN_FLIGHT_MIN = 100
 HEAD_START_MS = 5_000
@@ -76,6 +79,7 @@ class Worker:
         self._suspect: str | None = None
         self._claiming = threading.Lock()
         self._renewed_at: Millis = 0
+        self._reached_at: Millis = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -229,13 +233,12 @@ class Worker:
         self._finish()
 
     def _claim(self) -> bool:
-        """One round of upkeep, fan-out and claim; whether there may be more at once."""
+        """One round of upkeep, claim and fan-out; whether there may be more at once."""
         self._upkeep()
         self._renew()
         room = self._in_flight_max - len(self._in_flight)
         if room <= 0:
             return False
-        reached = self._fanout.step()
         limit = min(room, self._context.settings.batch)
         claim = self._take(limit)
         for name, jobs in _by_channel(claim.jobs).items():
@@ -247,7 +250,23 @@ class Worker:
                 for _, alike in groupby(portion, lambda job: job.delivery.priority):
                     self._submit(list(alike))
         self._submit_careful()
+        reached = self._reach(claim, enough=claim.seen >= limit)
         return reached > 0 or claim.seen > 0
+
+    def _reach(self, claim: Claim, *, enough: bool) -> int:
+        """Carry a broadcast on; gives how many people it reached.
+
+        While the queue has enough for the lanes, its audience is reached a step each second, so
+        that what is submitted meanwhile does not wait for it; but one that is more urgent than
+        what is being sent comes at once.
+        """
+        now = self._context.running()
+        above = None
+        if enough and claim.jobs and now - self._reached_at < FANOUT_MS:
+            above = min(job.delivery.priority for job in claim.jobs)
+        else:
+            self._reached_at = now
+        return self._fanout.step(FANOUT_BESIDE if self._in_flight else FANOUT_ALONE, above)
 
     def _submit(self, portion: Sequence[Job]) -> None:
         """Into the line of its channel, and one more turn to take the first of the line."""
