@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from engine_bench import HOUR, SECOND, START, Bench
+from collections.abc import Callable
+
+from engine_bench import HOUR, SECOND, START, Bench, asked
 
 from tactful.core.model import State
+from tactful.engine.settings import Settings
 
 
 def handed_over(bench: Bench) -> list[tuple[int, str]]:
@@ -118,3 +121,47 @@ def test_a_gate_never_spends_a_persons_limit(bench: Bench) -> None:
     with bench.store.reading() as reader:
         (entry,) = reader.history(["ada"], 0)["ada"]
     assert entry.at == START + SECOND
+
+
+def test_whoever_waits_at_a_gate_has_a_slot_of_their_own_and_is_looked_at_once(
+    make_bench: Callable[[Settings], Bench],
+) -> None:
+    """All that waited was planned for the next few slots at every claim, over and over."""
+    bench = make_bench(Settings(batch=10))
+    bench.rule("mail", "10/s", per="channel", channels=["post"])
+    bench.send_all([asked(to=f"p{n}", text=str(n)) for n in range(101)])
+
+    bench.run()
+    waiting = bench.deliveries(state=State.DEFERRED)
+    assert sorted(d.due_at - START for d in waiting) == [100 * n for n in range(1, 101)]
+
+    for n in range(1, 101):
+        bench.at(100 * n)
+    assert bench.texts == [str(n) for n in range(101)]
+    with bench.store.reading() as reader:
+        assert len(reader.events(name="deferred", limit=1000)) == 100
+
+
+def test_what_is_urgent_overtakes_the_line_at_a_gate_and_shifts_it_by_one(bench: Bench) -> None:
+    bench.rule("mail", "10/s", per="channel", channels=["post"])
+    bench.send_all([asked(to=f"p{n}", text=str(n)) for n in range(5)])
+    bench.run()
+    bench.at(50)
+    bench.send(to="ops", text="alarm", priority="critical")
+
+    for instant in range(100, 700, 10):
+        bench.at(instant)
+    assert bench.texts == ["0", "alarm", "1", "2", "3", "4"]
+    assert [at for at, _ in bench.sent] == [0, 100, 200, 300, 400, 500]
+
+
+def test_a_change_of_the_rule_ends_the_line(bench: Bench) -> None:
+    bench.rule("mail", "1/h", per="channel", channels=["post"])
+    bench.send_all([asked(to=f"p{n}", text=str(n)) for n in range(5)])
+    bench.run()
+    bench.rule("mail", "10/s", per="channel", channels=["post"])
+    bench.run()
+
+    for instant in range(0, 1000, 100):
+        bench.at(instant)
+    assert bench.texts == [str(n) for n in range(5)]

@@ -40,6 +40,14 @@ def conform(cell: Cell, tat_us: int, now: Millis) -> tuple[int | None, Millis]:
     return None, -(-(tat_us - cell.tolerance_us) // 1000)
 
 
+def known(cell: Cell, tat_us: int, now: Millis) -> int:
+    """The `tat` under this limit: never further ahead than this limit could have put it.
+
+    What is further ahead was put there by an earlier, narrower limit of the same rule.
+    """
+    return min(tat_us, now * 1000 + cell.tolerance_us + cell.period_us)
+
+
 def slot_behind(cell: Cell, tat_us: int, ahead: int, now: Millis) -> Millis:
     """The instant for a hand-over that waits behind `ahead` others, none of them gone yet."""
     start_us = max(tat_us, now * 1000 + cell.tolerance_us) - cell.tolerance_us

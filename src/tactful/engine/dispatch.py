@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tactful.core.checks import Checks
+from tactful.core.checks import Checks, Gate
 from tactful.core.decide import Subject, decide
 from tactful.core.model import (
     MINUTE,
@@ -32,7 +32,7 @@ from tactful.core.model import (
     State,
 )
 from tactful.core.settle import QUARANTINED
-from tactful.core.throughput import conform, slot_behind
+from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
 from tactful.engine.line import Lines
 from tactful.engine.people import suppressed_by_address, unwanted
@@ -218,7 +218,7 @@ class _Round:
                 for row in rows
                 for gate in self._book.checks(row.kind).gates
             }
-            self._cells = self._tx.cells(list(keys))
+            self._cells = self._tx.cells([*keys, *map(self._line_of, keys)])
 
     def _units(self, rows: Sequence[Delivery]) -> Iterable[list[Delivery]]:
         """What goes or waits together: one delivery, or the members of a digest."""
@@ -367,17 +367,34 @@ class _Round:
         passed: dict[str, int] = {}
         for gate in checks.gates:
             key = gate.key(head.channel, head.address)
-            tat = self._cells.get(key, 0)
+            tat = self._cells[key] = known(gate.cell, self._cells.get(key, 0), self._now)
             new, _ = conform(gate.cell, tat, self._now)
             if new is None or self._behind.get(key):
-                ahead = self._behind.get(key, 0)
-                self._behind[key] = ahead + 1
-                turn = slot_behind(gate.cell, tat, ahead, self._now)
-                self._wait(unit, turn, gate.rule.name, head.group)
+                self._wait(unit, self._turn(gate, key, head), gate.rule.name, head.group)
                 return False
             passed[key] = new
         self._cells |= passed
         return True
+
+    def _line_of(self, key: str) -> str:
+        """The name of the cell that holds the end of a gate's line, under the rules in force."""
+        return f"{key}\n{self._book.epoch}"
+
+    def _turn(self, gate: Gate, key: str, head: Delivery) -> Millis:
+        """When to ask again: behind all who wait, or as soon as can be for who has waited.
+
+        Were it not for the line, all that waits would be planned for the same next slots at every
+        claim, and looked at again and again until it goes.
+        """
+        tat = self._cells[key]
+        if head.held and head.rule == gate.rule.name:
+            ahead = self._behind.get(key, 0)
+            self._behind[key] = ahead + 1
+            return slot_behind(gate.cell, tat, ahead, self._now)
+        line = self._line_of(key)
+        end = max(tat, self._cells.get(line, 0), self._now * 1000 + gate.cell.tolerance_us)
+        self._cells[line] = end + gate.cell.period_us
+        return slot_behind(gate.cell, end, 0, self._now)
 
     # Consequences -----------------------------------------------------------------------------
 

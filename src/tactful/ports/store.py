@@ -295,8 +295,9 @@ class FactWriter(Protocol):
     def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
         """Delete at most `limit` deliveries that finished before `before` with their events.
 
-        Attempts go once they are older than `history_before`; so do idempotency keys that have
-        expired at `before`. Gives how many rows went; 0 means done.
+        Attempts go once they are older than `history_before`, idempotency keys that have expired at
+        `before`, and throughput cells that were last full before it. Gives how many rows went; 0
+        means done.
         """
         ...
 

@@ -25,6 +25,9 @@ class Upkeep(Ledger):
         for key in list(islice(expired, limit)):
             self.journal.drop(self.answers, key)
             gone += 1
+        for key in [key for key, tat in self.arrival_times.items() if tat < before * 1000]:
+            self.journal.drop(self.arrival_times, key)
+            gone += 1
         return gone
 
     def _prune_deliveries(self, before: Millis, limit: int) -> int:

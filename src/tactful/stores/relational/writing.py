@@ -213,7 +213,7 @@ class FactWriting(Changes):
         gone += self._run("prune_attempts", before=history_before, most=limit)
         gone += self._run("prune_notifications", before=before, most=limit)
         gone += self._run("prune_idempotency", before=before, most=limit)
-        return gone
+        return gone + self._run("prune_cells", before=before)
 
 
 class DirectoryWriting(Changes):

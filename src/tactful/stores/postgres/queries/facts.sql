@@ -102,3 +102,6 @@ DELETE FROM notifications WHERE id IN (
 DELETE FROM idempotency WHERE key IN (
     SELECT key FROM idempotency WHERE expires_at < %(before)s LIMIT %(most)s
 );
+
+-- name: prune_cells
+DELETE FROM cells WHERE tat / 1000 < %(before)s;

@@ -98,3 +98,6 @@ DELETE FROM notifications WHERE id IN (
 DELETE FROM idempotency WHERE key IN (
     SELECT key FROM idempotency WHERE expires_at < :before LIMIT :most
 );
+
+-- name: prune_cells
+DELETE FROM cells WHERE tat / 1000 < :before;

@@ -55,6 +55,15 @@ class UpkeepPromises(StoreSuite):
         assert _prune(store, T0 + HOUR, 0) == 0
         assert sorted(due_ids(store)) == ids(1, 2, 3)
 
+    def test_a_throughput_cell_goes_when_it_says_nothing_any_more(self, store: Store) -> None:
+        """One whose instant has long passed is as good as none."""
+        with store.transaction() as tx:
+            tx.set_cells({"old": T0 * 1000 - 1, "now": T0 * 1000})
+
+        assert _prune(store, T0, 0) == 1
+        with store.reading() as reader:
+            assert reader.cells(["old", "now"]) == {"now": T0 * 1000}
+
     def test_a_call_prunes_no_more_deliveries_than_it_may(self, store: Store) -> None:
         """So that sending need not wait long; the rest goes next time."""
         for number in range(5):
