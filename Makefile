@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 INSTALL_PINNED = $(PIP) install --require-hashes
 INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation
-PYTEST = $(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m pytest -m "not soak and not browser" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(LOCK_ARGS)
 
@@ -33,6 +33,10 @@ demo: $(VENV)/.core ## Watch the limits at work, in a terminal and without any s
 .PHONY: test
 test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branch coverage or more
 	$(PYTEST) $(TESTS) --cov
+
+.PHONY: pages
+pages: $(VENV)/.dev ## Open the pages in a real browser (needs Chromium or Chrome)
+	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: quick
 quick: $(VENV)/.dev ## The tests of core and engine only, without coverage and PostgreSQL

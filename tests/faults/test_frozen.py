@@ -219,5 +219,6 @@ def test_a_result_that_comes_late_changes_nothing_and_is_told(
 def test_a_worker_may_freeze_anywhere(
     point: str, nth: int, store: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if point == "transaction" or nth < len(WANTED):
+    # The first transaction is that of joining the others, who can only wait for it.
+    if (point == "transaction" and nth > 1) or (point != "transaction" and nth < len(WANTED)):
         run(store_url(store, tmp_path, request), tmp_path, f"{point} {nth}")

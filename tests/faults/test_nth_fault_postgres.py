@@ -85,8 +85,10 @@ def run(url: str, plan: Plan) -> list[str]:
     world = World(postgres(url), plan, Settings(history_ms=2 * DAY, retry=PATIENT))
     try:
         play(world)
+        fired = plan.fired
         plan.rest()
         world.settle(CALM)
+        plan.fired = fired
         return world.findings()
     finally:
         world.close()

@@ -35,6 +35,7 @@ from tactful.engine.admission import _EVENT_NAMES
 from tactful.engine.listeners import OWN_EVENTS
 from tactful.engine.rulebook import RULE, TEMPLATE, TYPE
 from tactful.errors import InvalidRule
+from tactful.sim.reading import read_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "src" / "tactful" / "engine"
@@ -403,7 +404,7 @@ def test_commands_run(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_configurations_are_good(block: Block, tmp_path: Path) -> None:
-    """Each TOML block is a configuration that is accepted as it stands."""
+    """Each TOML block is a configuration or a scenario that is accepted as it stands."""
     (tmp_path / "smtp-password").write_text("secret\n", encoding="utf-8")
     for name in ("dkim-rsa.pem", "dkim-ed25519.pem"):
         key = ed25519.Ed25519PrivateKey.generate()
@@ -412,6 +413,9 @@ def test_configurations_are_good(block: Block, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(text)
     file = tmp_path / "tactful.toml"
     file.write_text(block.text, encoding="utf-8")
+    if "[[traffic]]" in block.text:
+        assert read_scenario(file).traffic
+        return
 
     found = config.load(file, {})
 

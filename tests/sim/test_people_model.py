@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tactful.core.errors import RequestError
-from tactful.sim.people import People, ratio
+from tactful.sim.people import People
+from tactful.sim.tables import ratio
 
 CROWD = [f"person {n}" for n in range(6_000)]
 

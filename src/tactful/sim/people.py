@@ -6,18 +6,9 @@ happen: the same person treats the same message the same way in every run with t
 
 from __future__ import annotations
 
-import math
 import random
 
-from tactful.core.errors import RequestError
-
-
-def ratio(value: object, field: str) -> float:
-    """A probability; raises RequestError for anything that is no number from 0 to 1."""
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not 0 <= number <= 1:
-        raise RequestError(field, value, "must be a number from 0 to 1")
-    return float(number)
+from tactful.sim.tables import ratio
 
 
 class People:
