@@ -71,6 +71,10 @@ bench-latency: $(VENV)/.dev ## Measure from submission to the 250, idle and unde
 bench-admission: $(VENV)/.dev ## Measure how fast much is admitted at once (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.admission $(BENCH_ARGS)
 
+.PHONY: bench-sim
+bench-sim: $(VENV)/.dev ## Measure the simulator beside others (BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks.simulation $(BENCH_ARGS)
+
 .PHONY: bench-peers
 bench-peers: $(VENV)/.dev ## Measure beside peers, each in an environment of its own (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.peers $(BENCH_ARGS)

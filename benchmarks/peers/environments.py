@@ -61,7 +61,8 @@ def prepare(program: str) -> Environment:
         shutil.rmtree(folder, ignore_errors=True)
         _run([interpreter, "-m", "venv", folder])
         pip = ["-m", "pip", "--disable-pip-version-check", "-q", "install"]
-        _run([python, *pip, *needs["dependencies"]])
+        if needs["dependencies"]:
+            _run([python, *pip, *needs["dependencies"]])
         stamp.write_text(wanted, "utf-8")
     script = (
         "import json, platform; from importlib.metadata import distributions;"

@@ -6,14 +6,13 @@ import csv
 import gc
 import json
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tactful.cli.options import note, shared, show, wanted
 from tactful.cli.simulated import comparison_lines, figure_lines, sweep_lines
@@ -32,6 +31,7 @@ from tactful.sim.tables import ratio
 from tactful.sim.trace import write_trace
 
 FAILED = 1
+_STEPS = 1_000
 
 
 class Number(click.ParamType[int | float]):
@@ -230,20 +230,11 @@ def _opened(file: Path) -> Iterator[TextIO]:
 @contextmanager
 def _progress() -> Iterator[Told]:
     """A bar on stderr where a person watches."""
-    console = Console(stderr=True, quiet=wanted().json)
-    if not console.is_terminal:
+    if wanted().json or not sys.stderr.isatty():
         yield lambda _: None
         return
-    with Progress(
-        TextColumn("simulating"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda part: bar.update(task, completed=part)
+    with click.progressbar(length=_STEPS, label="simulating", file=sys.stderr) as bar:
+        yield lambda part: bar.update(max(0, int(part * _STEPS) - bar.pos))
 
 
 @contextmanager
