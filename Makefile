@@ -7,6 +7,8 @@ TESTS ?= tests
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
+SEEDS ?= 1000
+FROM ?= 0
 
 # A PYTHON that is named is taken at its word. Otherwise: the first of these that is new enough.
 PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
@@ -45,6 +47,10 @@ quick: $(VENV)/.dev ## The tests of core and engine only, without coverage and P
 .PHONY: soak
 soak: $(VENV)/.dev ## The long tests: many seeds, many crashes
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: sim
+sim: $(VENV)/.core ## Play and judge random worlds on a virtual clock (SEEDS=1000 FROM=0)
+	$(BIN)/python -m tactful.testing.swarm --seeds $(SEEDS) --from $(FROM)
 
 .PHONY: check
 check: $(VENV)/.dev ## Format, lint, types, layers and house rules

@@ -230,6 +230,22 @@ def test_a_digest_takes_so_many_and_the_others_wait_for_the_next(
     assert [at for at, _ in bench.sent] == [0, HOUR, 2 * HOUR, 3 * HOUR]
 
 
+def test_one_that_goes_late_shifts_the_others_and_overtakes_nobody(bench: Bench) -> None:
+    """The next in line lost its slot to those behind it, and an hour stayed empty."""
+    bench.rule("one", "1/hour")
+    for text in "abcdefg":
+        bench.send(text=text)
+    bench.run()
+
+    bench.at(HOUR + 5)
+    while waiting := bench.deliveries(state=State.DEFERRED):
+        bench.at(min(row.due_at for row in waiting) - START)
+    assert [(at, text) for at, text in bench.sent] == [
+        (0, "a"),
+        *((hour * HOUR + 5, text) for hour, text in enumerate("bcdefg", start=1)),
+    ]
+
+
 def test_a_claim_that_ends_within_a_digest_takes_all_of_it(
     make_bench: Callable[[Settings], Bench],
 ) -> None:

@@ -1,6 +1,7 @@
 """The report of a run, opened in a real browser as a person would: from a file, at two widths.
 
-Needs `chromium`, `chromium-browser` or `google-chrome` on the PATH; CONTRIBUTING.md says more. Run by `make pages`.
+Needs `chromium`, `chromium-browser` or `google-chrome` on the PATH; CONTRIBUTING.md says more.
+Run by `make pages`.
 """
 
 from __future__ import annotations

@@ -359,6 +359,7 @@ class _Round:
             self._now,
             skip=self._handled,
             overdue="none" if head.decided else "promised",
+            ahead_of=head.id if head.decided else "",
         )
 
     def _pass_gates(self, unit: list[Delivery], checks: Checks) -> bool:

@@ -35,8 +35,13 @@ class Lines:
         *,
         skip: AbstractSet[str] = frozenset(),
         overdue: Literal["all", "promised", "none"] = "all",
+        ahead_of: str = "",
     ) -> list[Entry]:
-        """The slots that a delivery of this kind must respect; `overdue` ones count as now."""
+        """The slots that a delivery of this kind must respect; `overdue` ones count as now.
+
+        `ahead_of` is a delivery that has had a slot: it gives way to those of its priority who were
+        accepted before it, and not to those who come after.
+        """
         waiting = self._waiting.get(recipient)
         if not waiting:
             return []
@@ -46,6 +51,9 @@ class Lines:
             if other.id in skip or other.due_at >= NEVER:
                 continue
             if other.priority < kind.priority and not other.promised:
+                continue
+            after = ahead_of and other.id > ahead_of and other.priority == kind.priority
+            if after and not other.promised:
                 continue
             if other.due_at <= now and not (
                 overdue == "all" or (overdue == "promised" and other.promised)

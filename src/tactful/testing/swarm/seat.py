@@ -1,0 +1,52 @@
+"""One engine's place at a store that all engines of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from tactful.core.model import Millis
+from tactful.ports import Reader, Store, Tx
+
+
+class Seat:
+    """A `Store` of one engine among others.
+
+    It answers to `join` as the senders' lock does: who takes a seat while no other one is taken is
+    alone. `taken` are the names of the seats that are; an engine that ends without a word has its
+    name taken out of it.
+    """
+
+    def __init__(self, store: Store, name: str, taken: set[str]) -> None:
+        self.url = store.url
+        self._store = store
+        self._name = name
+        self._taken = taken
+
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Tx]:
+        """See `ports.Store.transaction`."""
+        return self._store.transaction(durable=durable)
+
+    def reading(self) -> AbstractContextManager[Reader]:
+        """See `ports.Store.reading`."""
+        return self._store.reading()
+
+    def time(self) -> Millis | None:
+        """See `ports.Store.time`."""
+        return self._store.time()
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """See `ports.Store.listen`."""
+        self._store.listen(wake)
+
+    def join(self, alone: Callable[[], None] | None = None) -> bool:
+        """See `ports.Store.join`."""
+        nobody = not self._taken - {self._name}
+        if nobody and alone is not None:
+            alone()
+        self._taken.add(self._name)
+        return nobody
+
+    def close(self) -> None:
+        """The store stays open for the others."""
+        self._taken.discard(self._name)
