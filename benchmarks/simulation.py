@@ -25,7 +25,7 @@ from benchmarks.peers.environments import PROGRAMS, Unavailable, prepare
 
 SIZES = ((1_000, 5), (2_000, 5), (4_000, 5), (16_000, 5), (1_000, 50))
 LARGE = (1_000, 1_000)
-PEERS = {"SimPy": "simpy_exercise", "plain Python": "plain_exercise"}
+PEERS = ("SimPy", "plain Python")
 
 
 def ours(users: int, messages: int) -> float:
@@ -40,9 +40,12 @@ def ours(users: int, messages: int) -> float:
     return wall
 
 
-def theirs(program: str, users: int, messages: int) -> float:
-    """Seconds of a peer's simulation."""
-    command = [prepare(program).python, PROGRAMS / f"{program}.py", str(users), str(messages)]
+def theirs(peer: str, users: int, messages: int) -> float:
+    """Seconds of a peer's simulation; raises `Unavailable`."""
+    program = [Path(sys.executable), "-m", "benchmarks.plain_exercise"]
+    if peer == "SimPy":
+        program = [prepare("simpy_exercise").python, PROGRAMS / "simpy_exercise.py"]
+    command = [*program, str(users), str(messages)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return float(found["seconds"])
@@ -68,9 +71,9 @@ def main() -> None:
         figures[f"{users}x{messages}"] = {"wall_s": wall, "per_second": rate}
         name = f"tactful simulate {users:,} x {messages:,}"
         print(f"{name:<32} {wall:6.2f} s   {rate:9,.0f}/s without the start", flush=True)
-    for name, program in PEERS.items():
+    for name in PEERS:
         try:
-            wall = statistics.median(theirs(program, 16_000, 5) for _ in range(options.rounds))
+            wall = statistics.median(theirs(name, 16_000, 5) for _ in range(options.rounds))
         except Unavailable as error:
             print(f"{name:<32} {error}", flush=True)
             continue

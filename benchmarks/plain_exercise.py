@@ -1,10 +1,6 @@
-# /// script
-# requires-python = ">=3.11"
-# dependencies = []
-# ///
 """The simulated exercise in plain Python: an event list, one rolling limit, no engine.
 
-python plain_exercise.py USERS MESSAGES
+python -m benchmarks.plain_exercise USERS MESSAGES
 """
 
 from __future__ import annotations
