@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -40,7 +41,7 @@ from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.unsubscribe import Unsubscribe
 from tactful.engine.upkeep import Upkeep
-from tactful.ports import Channel, Clock, Delivery, Store
+from tactful.ports import Channel, Clock, Delivery, Reader, Store
 from tactful.runtime.clock import StoreClock, SystemClock, running
 from tactful.runtime.entropy import new_name, new_secret, random_bits
 from tactful.runtime.worker import Worker
@@ -48,6 +49,7 @@ from tactful.stores.memory import MemoryStore
 from tactful.stores.named_sql import Schema
 from tactful.stores.sqlite.connection import schema_of as sqlite_schema_of
 from tactful.stores.sqlite.store import SqliteStore
+from tactful.stores.sqlite.viewing import viewing as sqlite_viewing
 from tactful.templates.library import Template
 
 PRUNE_EVERY_MS = HOUR
@@ -79,6 +81,18 @@ def schema_of(url: str) -> Schema | None:
         found: Schema = postgres("connection:schema_of")(url)
         return found
     return sqlite_schema_of(url)
+
+
+def viewing(url: str) -> AbstractContextManager[Reader]:
+    """A consistent view of the store that a URL names, of which nothing is changed, nor can be.
+
+    The store may be in use. Raises ConfigError, also where no store is yet; Unavailable.
+    """
+    if url.startswith("memory:"):
+        raise ConfigError("store: one in memory is gone with its process; name a file or a server")
+    view: AbstractContextManager[Reader]
+    view = postgres("viewing:viewing")(url) if url.startswith(POSTGRES) else sqlite_viewing(url)
+    return view
 
 
 def open_store(url: str, *, migrated: bool = False) -> Store:

@@ -1,7 +1,8 @@
 """Import every module that a user gets; run by `make smoke` beside an installed package.
 
-`tactful.testing` is left out: it is for test suites and may ask for their tools. So is the store
-on PostgreSQL, whose driver is an extra: it is looked up when a URL asks for it.
+`tactful.testing` is left out: it is for test suites and may ask for their tools. So are the store
+on PostgreSQL and the inside of scale mode, which need extras: they are looked up when a URL or a
+call asks for them.
 """
 
 import importlib
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import tactful
 
-LEFT_OUT = ("tactful.testing.", "tactful.stores.postgres.")
+LEFT_OUT = ("tactful.testing.", "tactful.stores.postgres.", "tactful.sim.scale.")
 names = [
     module.name
     for module in pkgutil.walk_packages(tactful.__path__, "tactful.")

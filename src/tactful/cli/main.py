@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("tactful.cli.init", "Set up a configuration, a database and three sample rules."),
     "demo": ("tactful.cli.demo", "Show the whole thing on this machine in seconds."),
     "simulate": ("tactful.cli.simulate", "Try rules on a whole population before they are live."),
+    "backtest": ("tactful.cli.backtest", "Replay recorded traffic under rules that are proposed."),
     "send": ("tactful.cli.send", "Submit one notification to one recipient."),
     "broadcast": ("tactful.cli.broadcast", "Submit one notification to everyone registered."),
     "work": ("tactful.cli.work", "Send what is due, until interrupted."),

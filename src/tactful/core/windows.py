@@ -29,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from tactful.core.errors import InvalidRule
@@ -279,10 +280,11 @@ def _onward_day(now: Millis, zone: tzinfo) -> tuple[int, Millis]:
     return day + 1, _reached(day + 2, 0, zone)
 
 
+@lru_cache(maxsize=65_536)
 def _reached(day: int, minute: int, zone: tzinfo) -> Millis:
     """Give the first instant at which the clock has reached `minute` minutes after 00:00 of `day`.
 
-    `minute` may go on into the next day.
+    `minute` may go on into the next day. Remembered: decisions of one day ask for the same few.
     """
     if minute >= _DAY_MINUTES:
         day, minute = day + 1, minute - _DAY_MINUTES

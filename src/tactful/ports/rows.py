@@ -173,6 +173,29 @@ class Suppression(NamedTuple):
     at: Millis
 
 
+class Record(NamedTuple):
+    """What was asked for and what became of it, for one delivery, as it is looked back upon.
+
+    `not_before` is what the caller asked for, `broadcast` whether everybody was meant. `sent_at` is
+    the instant of the latest attempt that counts, of the delivery itself or of the digest that
+    carried it, between its acceptance and `updated_at`; None if there is none.
+    """
+
+    recipient: str
+    id: str
+    notification_id: str
+    kind: Kind
+    created_at: Millis
+    not_before: Millis
+    expires_at: Millis
+    broadcast: bool
+    state: State
+    rule: str | None
+    updated_at: Millis
+    digest_id: str | None
+    sent_at: Millis | None
+
+
 class Line(NamedTuple):
     """The deliveries of one recipient that wait, ascending by due instant.
 

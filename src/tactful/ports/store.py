@@ -18,6 +18,7 @@ from tactful.ports.rows import (
     Line,
     Notification,
     Policy,
+    Record,
     Remembered,
     Result,
     Suppression,
@@ -42,6 +43,21 @@ class DeliveryReader(Protocol):
         limit: int = 1000,
     ) -> list[Delivery]:
         """Deliveries in the order of their ids (which is that of acceptance), after an id."""
+        ...
+
+    def records(
+        self,
+        since: Millis,
+        until: Millis,
+        *,
+        after: tuple[str, str] = ("", ""),
+        limit: int = 1000,
+    ) -> list[Record]:
+        """Deliveries that were accepted before `until` and had not finished before `since`.
+
+        One recipient after the other, and each one's in the order of their ids; `after` is the
+        recipient and the id of the last one that is known.
+        """
         ...
 
     def notifications(self, ids: Sequence[str]) -> dict[str, Notification]:

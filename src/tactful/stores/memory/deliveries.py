@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 
-from tactful.core.lifecycle import INITIAL
+from tactful.core.lifecycle import FINISHED, INITIAL
 from tactful.core.model import Millis, Priority, State
-from tactful.ports import Delivery, Line, Notification
+from tactful.ports import Delivery, Line, Notification, Record
 from tactful.stores.memory.copies import delivery_copy, notification_copy
 from tactful.stores.memory.tables import DEFERRED, QUEUED, Tables, add_sorted, drop_sorted
 
@@ -51,6 +51,54 @@ class Deliveries(Tables):
             ):
                 found.append(delivery_copy(row))
         return found
+
+    def records(
+        self,
+        since: Millis,
+        until: Millis,
+        *,
+        after: tuple[str, str] = ("", ""),
+        limit: int = 1000,
+    ) -> list[Record]:
+        """See `Reader.records`."""
+        recipient, id_ = after
+        names = sorted(name for name in self.ids_of_recipient if name >= recipient)
+        found: list[Record] = []
+        for name in names:
+            ids = self.ids_of_recipient[name]
+            for place in range(bisect_right(ids, id_) if name == recipient else 0, len(ids)):
+                if len(found) >= limit:
+                    return found
+                row = self.rows[ids[place]]
+                open_ = row.state not in FINISHED or row.updated_at >= since
+                if row.created_at < until and open_:
+                    found.append(self._record(row))
+        return found
+
+    def _record(self, row: Delivery) -> Record:
+        notice = self.notices.get(row.notification_id)
+        sent = [
+            attempt.at
+            for attempt in self.attempts_of.get(row.digest_id or row.id, ())
+            if attempt.counts
+            and attempt.recipient == row.recipient
+            and row.created_at <= attempt.at <= row.updated_at
+        ]
+        return Record(
+            row.recipient,
+            row.id,
+            row.notification_id,
+            row.kind,
+            row.created_at,
+            notice.not_before if notice is not None else 0,
+            row.expires_at,
+            notice is not None and notice.audience_end > 0,
+            row.state,
+            row.rule,
+            row.updated_at,
+            row.digest_id,
+            max(sent, default=None),
+        )
 
     def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
         """See `Reader.lines`."""

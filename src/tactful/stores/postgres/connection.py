@@ -141,7 +141,13 @@ def schema_of(url: str) -> Schema:
 
     Raises ConfigError for what `migrate` would refuse, Unavailable if it cannot be reached.
     """
-    with connect(url) as connection, _refusing():
+    with connect(url) as connection:
+        return schema_in(connection)
+
+
+def schema_in(connection: Connection) -> Schema:
+    """The same of a database one is connected with."""
+    with _refusing():
         ((there,),) = connection.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchall()
         done = _done(connection) if there else {}
     steps = pending(PACKAGE, done)

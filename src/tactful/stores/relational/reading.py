@@ -17,6 +17,7 @@ from tactful.ports import (
     Line,
     Notification,
     Policy,
+    Record,
     Remembered,
     Suppression,
 )
@@ -27,6 +28,7 @@ from tactful.stores.relational.rows import (
     notification_from,
     policy_from,
     recipient_from,
+    record_from,
 )
 
 _MOST_SEQ = (1 << 63) - 1
@@ -70,6 +72,21 @@ class DeliveryReading(Questions):
         else:
             name = "deliveries"
         return [delivery_from(row) for row in self._all(name, **values)]
+
+    def records(
+        self,
+        since: Millis,
+        until: Millis,
+        *,
+        after: tuple[str, str] = ("", ""),
+        limit: int = 1000,
+    ) -> list[Record]:
+        recipient, id_ = after
+        rows = self._all(
+            "records", since=since, until=until, recipient=recipient, after=id_, most=limit
+        )
+        kinds: dict[tuple[Any, ...], Kind] = {}
+        return [record_from(row, kinds) for row in rows]
 
     def notifications(self, ids: Sequence[str]) -> dict[str, Notification]:
         rows = self._all("notifications", ids=list(ids))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from tactful.core.model import Content, Event, Kind, Recipient, State
-from tactful.ports import Attempt, Delivery, Notification, Policy
+from tactful.ports import Attempt, Delivery, Notification, Policy, Record
 
 Row: TypeAlias = Sequence[Any]
 
@@ -92,6 +92,28 @@ def due_row(d: Delivery) -> tuple[Any, ...]:
         d.attempts,
         d.tries,
         d.crashes,
+    )
+
+
+def record_from(row: Row, kinds: dict[tuple[Any, ...], Kind]) -> Record:
+    """A row of `records`; `kinds` keeps those that were met."""
+    (recipient, id_, notification, created, not_before, expires, broadcast, state, rule) = row[:9]
+    parts = tuple(row[12:])
+    kind = kinds.get(parts)
+    if kind is None:
+        kind = kinds[parts] = Kind(*parts)
+    return Record(
+        recipient,
+        id_,
+        notification,
+        kind,
+        created,
+        not_before,
+        expires,
+        broadcast == 1,
+        _STATES[state],
+        rule,
+        *row[9:12],
     )
 
 

@@ -22,6 +22,7 @@ _COLUMNS: Final = {
     "line_lengths": 2,
     "deliveries_of_notification": 29,
     "history": 6,
+    "records": 16,
     "notifications": 13,
     "where_they_are": 4,
     "recipients_by_key": 8,

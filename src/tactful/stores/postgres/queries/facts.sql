@@ -17,6 +17,22 @@ SELECT * FROM delivery_rows
 WHERE recipient = %(recipient)s AND id > %(after)s AND (%(state)s::text IS NULL OR state = %(state)s)
 ORDER BY id LIMIT %(most)s;
 
+-- name: records
+SELECT d.recipient, d.id, d.notification_id, d.created_at, coalesce(n.not_before, 0), d.expires_at,
+    (coalesce(n.audience_end, 0) > 0)::integer, coalesce(q.state, d.state), coalesce(q.rule, d.rule),
+    d.updated_at, d.digest_id,
+    (
+        SELECT max(a.at) FROM attempts a
+        WHERE a.recipient = d.recipient AND a.at BETWEEN d.created_at AND d.updated_at
+            AND a.delivery_id = coalesce(d.digest_id, d.id) AND a.counts
+    ),
+    d.type, d.category, d.channel, d.priority
+FROM deliveries d LEFT JOIN notifications n ON n.id = d.notification_id
+    LEFT JOIN due q ON q.delivery_id = d.id
+WHERE (d.recipient, d.id) > (%(recipient)s, %(after)s) AND d.created_at < %(until)s
+    AND (d.state IS NULL OR d.updated_at >= %(since)s)
+ORDER BY d.recipient, d.id LIMIT %(most)s;
+
 -- name: counts
 SELECT state, count(*) FROM deliveries WHERE state IS NOT NULL GROUP BY state
 UNION ALL SELECT state, count(*) FROM due GROUP BY state;

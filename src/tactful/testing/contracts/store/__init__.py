@@ -13,6 +13,7 @@ from tactful.testing.contracts.store.leases import Leases
 from tactful.testing.contracts.store.ledger import LedgerPromises
 from tactful.testing.contracts.store.lines import Lines
 from tactful.testing.contracts.store.queue import QueuePromises
+from tactful.testing.contracts.store.records import RecordPromises
 from tactful.testing.contracts.store.results import Results
 from tactful.testing.contracts.store.settings import SettingPromises
 from tactful.testing.contracts.store.upkeep import UpkeepPromises
@@ -25,6 +26,7 @@ class StoreContract(
     Leases,
     Lines,
     Results,
+    RecordPromises,
     LedgerPromises,
     Broadcasts,
     FactPromises,

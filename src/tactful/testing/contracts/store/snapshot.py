@@ -50,6 +50,7 @@ def _answers(
         "history": {
             name: sorted(entries) for name, entries in reader.history(names, -NEVER).items()
         },
+        "records": reader.records(-NEVER, NEVER, limit=_ALL),
         "lines": reader.lines(names, _ALL),
         "ends of lines": reader.lines(names, 2),
         "next due": reader.next_due(),
