@@ -35,6 +35,7 @@ STARTS = (START, START + 17 * HOUR + 61_234, 1_774_744_200_000, 1_793_501_000_00
 WINDOWS = ("1min", "5min", "10min", "30min", "1h", "minute calendar", "hour calendar",
            "day calendar", "week calendar")  # fmt: skip
 HOURS = ("00:30-01:15", "22:00-02:00", "00:00-24:00 mon,thu", "01:00-03:30 thu-sun")
+MINUTES = (0, 0, 5, 10, 10, 20, 20, 25, 30, 50)
 PRIORITIES = ("low", "normal", "high", "critical")
 SCOPES = ("recipient", "recipient+type", "recipient+category", "recipient+channel")
 
@@ -79,7 +80,7 @@ def says(draw: Any) -> Says:
 def flows(draw: Any) -> Broadcasts | Stream:
     segment = draw(st.none() | st.sampled_from(("one", "two")))
     if draw(st.booleans()):
-        at = draw(st.lists(st.integers(0, 60), max_size=6))
+        at = draw(st.lists(st.sampled_from(MINUTES), max_size=6))
         return Broadcasts(draw(says()), tuple(sorted(m * MINUTE for m in at)), segment)
     hours = draw(st.sampled_from((FLAT_DAY, (1.0, 3.0) + 22 * (0.5,))))
     return Stream(

@@ -137,9 +137,10 @@ def command(
     trace: Path | None,
     as_schema: bool,
 ) -> None:
-    """Run a scenario on a virtual clock, with the engine that runs in production.
+    """Try rules on a whole population before they are live.
 
-    Without FILE, everybody gets 5 messages, of which a tenth is lost.
+    A scenario runs on a virtual clock, with the engine that runs in production. Without FILE,
+    everybody gets 5 messages, of which a tenth is lost.
     """
     if as_schema:
         click.echo(json.dumps(schema(), indent=2))
