@@ -49,7 +49,7 @@ def compare(scenario: Scenario) -> None:
         assert sum(worker.room.mutes) == len(life.unsubscribed)
 
 
-@settings(CHECKED, max_examples=300)
+@settings(CHECKED, max_examples=150)
 @given(scenario=scenarios())
 def test_every_decision_is_that_of_the_core(scenario: Scenario) -> None:
     """The decision, the rule that it names, its slot, and what becomes of the delivery."""
