@@ -136,6 +136,40 @@ def test_the_newest_of_a_collapse_group_takes_the_place_of_the_older(bench: Benc
     assert bench.texts == ["0", "2", "x"]
 
 
+@pytest.mark.parametrize("on_limit", ["collapse", "digest"])
+def test_nobody_takes_the_place_of_one_that_waits_only_for_its_end(
+    bench: Bench, on_limit: str
+) -> None:
+    """Its end is no slot: what takes it, or joins it, would be told an instant and not go then."""
+    bench.rule("one", "1/hour", on_limit=on_limit)
+    bench.send()
+    bench.run()
+    doomed = bench.send(ttl="10m")
+    last = bench.send()
+
+    assert (doomed.decision, doomed.deliver_at) == (on_limit, None)
+    assert (last.decision, last.deliver_at) == (on_limit, START + HOUR)
+    bench.at(HOUR)
+    assert bench.delivery(last).state is State.DELIVERED
+
+
+def test_nobody_takes_the_place_of_another_type(bench: Bench) -> None:
+    """A rule may allow the other one earlier."""
+    bench.rule("one", "1/hour", per="recipient+type", on_limit="collapse")
+    bench.send("news")
+    bench.run()
+    bench.at(30 * MINUTE)
+    bench.send("status")
+    bench.run()
+    news = bench.send("news", collapse_key="k")
+    status = bench.send("status", collapse_key="k")
+
+    assert (news.deliver_at, status.deliver_at) == (START + HOUR, START + 90 * MINUTE)
+    assert bench.delivery(news).state is State.SUPERSEDED
+    bench.at(90 * MINUTE)
+    assert bench.delivery(status).state is State.DELIVERED
+
+
 def test_without_a_key_the_type_is_what_collapses(bench: Bench) -> None:
     bench.rule("one", "1/hour", on_limit="collapse")
     bench.send()

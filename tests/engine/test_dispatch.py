@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from engine_bench import DAY, HOUR, MINUTE, SECOND, START, Bench, asked
 
-from tactful.core.model import Recipient, Rejected, Retry, State
+from tactful.core.model import Message, Outcome, Recipient, Rejected, Retry, State
 from tactful.core.retry import RetryPolicy
 from tactful.engine.requests import Receipt
 from tactful.engine.settings import Settings
@@ -153,6 +153,34 @@ def test_an_older_one_that_comes_to_its_turn_gives_way_to_the_newer(bench: Bench
     assert stored.reason == f"superseded by {new.delivery_id}"
     bench.at(2 * HOUR)
     assert bench.texts == ["old", "goes", "new"]
+
+
+def test_what_was_superseded_in_a_round_is_not_decided_in_it_again(bench: Bench) -> None:
+    """Two of a group are due at once: the newer, since a rule has changed, and the one before."""
+    bench.rule("one", "1/hour", on_limit="collapse")
+    bench.send(text="0")
+    bench.run()
+    old = bench.send(text="old")
+    told: list[Receipt] = []
+
+    def busy(message: Message) -> Outcome | None:
+        if message.text != "old":
+            return None
+        told.append(bench.send(text="new", priority="high"))
+        bench.rule("one", "1/day", on_limit="collapse")
+        return Retry("busy")
+
+    bench.outcome = busy
+    bench.at(HOUR)
+    bench.clock.advance(MINUTE)
+    bench.rule("one", "1/2d", on_limit="collapse")
+    bench.run()
+
+    (new,) = told
+    assert bench.delivery(old).state is State.SUPERSEDED
+    assert bench.events(old).count("superseded") == 1
+    bench.at(2 * DAY)
+    assert bench.delivery(new).state is State.DELIVERED
 
 
 def test_behind_a_very_long_line_a_broadcast_gets_its_exact_slot(bench: Bench) -> None:

@@ -111,7 +111,7 @@ class Life:
             if other is item or ((theirs < mine or later) and not other.promised):
                 continue
             counts = {"all": True, "promised": other.promised, "none": False}[overdue]
-            if other.due > now or counts:
+            if (other.due > now or counts) and other.due < other.expires:
                 found.append(Entry(max(other.due, now), other.kind))
         return sorted(found)
 
@@ -145,7 +145,8 @@ class Life:
                 for other in older:
                     other.outcome = "collapsed"
                     self.line.remove(other)
-                until = max(now, min((other.due for other in older), default=until))
+                alike = [o.due for o in older if o.kind == item.kind and o.due < o.expires]
+                until = max(now, min(alike, default=until))
                 item.said = Collapse(until, rule)
                 self.hold(item, until, rule, group)
 

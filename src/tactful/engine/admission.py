@@ -39,7 +39,7 @@ from tactful.core.model import (
 from tactful.core.rules import parse_priority
 from tactful.engine.context import Context
 from tactful.engine.group_commit import GroupCommit
-from tactful.engine.line import Lines
+from tactful.engine.line import Lines, slots
 from tactful.engine.people import address_for, find, suppressed_by_address, unwanted
 from tactful.engine.requests import Receipt, Request, receipt_from
 from tactful.engine.rulebook import Book
@@ -370,11 +370,13 @@ class _Batch:
         """The slot of the digest that waits already, if one does."""
         waiting = self._lines.in_group(delivery.recipient, delivery.channel, delivery.group)
         earliest = max(self._now, delivery.not_before)
-        slots = [other.due_at for other in waiting if other.due_at >= earliest]
-        return min(slots, default=until)
+        return min((slot for slot in slots(waiting) if slot >= earliest), default=until)
 
     def _supersede(self, delivery: Delivery, until: Millis) -> Millis:
-        """Take the place of those who wait in the same group."""
+        """Take the place of those who wait in the same group.
+
+        Only of its own kind: rules may have other slots for another one.
+        """
         older = self._lines.in_group(delivery.recipient, delivery.channel, delivery.group)
         if not older:
             return until
@@ -385,7 +387,8 @@ class _Batch:
             )
             self._events.append(Event("superseded", other.id, self._now, data={"by": delivery.id}))
         self._lines.leave(delivery.recipient, [other.id for other in older])
-        return max(min(other.due_at for other in older), delivery.not_before, self._now)
+        alike = slots(other for other in older if other.kind == delivery.kind)
+        return max(min(alike), delivery.not_before, self._now) if alike else until
 
     def _report(self, delivery: Delivery, word: str, terms: Mapping[str, Any]) -> None:
         facts: dict[str, Any] = {}

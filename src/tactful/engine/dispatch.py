@@ -34,7 +34,7 @@ from tactful.core.model import (
 from tactful.core.settle import QUARANTINED
 from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
-from tactful.engine.line import Lines
+from tactful.engine.line import Lines, slots
 from tactful.engine.people import suppressed_by_address, unwanted
 from tactful.engine.zones import zone_of
 from tactful.ports import (
@@ -186,7 +186,8 @@ class _Round:
     def run(self, rows: Sequence[Delivery]) -> list[Job]:
         self._load(rows)
         for unit in self._units(rows):
-            self._decide(unit)
+            if unit[0].id not in self._handled:  # it may have been superseded by another one
+                self._decide(unit)
         self._tx.lease(self._leases)
         until = self._now + self._settings.lease_ms
         self._tx.extend(self._members, until, self._context.owner)
@@ -418,7 +419,7 @@ class _Round:
         head = unit[0]
         if group.startswith("digest:") and head.group != group:
             waiting = self._known_lines().in_group(head.recipient, head.channel, group)
-            until = min((w.due_at for w in waiting if w.due_at > self._now), default=until)
+            until = min((slot for slot in slots(waiting) if slot > self._now), default=until)
         for row in unit:
             attempt = row.attempts if row.state is State.SENDING else None
             due_at = min(until, row.expires_at)
@@ -448,7 +449,8 @@ class _Round:
         """The newest of a group waits; an older one that comes to its turn is superseded."""
         group = row.group if row.group.startswith(f"collapse:{rule}:") else ""
         group = group or f"collapse:{rule}:{row.type}"
-        waiting = self._known_lines().in_group(row.recipient, row.channel, group)
+        known = self._known_lines().in_group(row.recipient, row.channel, group)
+        waiting = [other for other in known if other.id not in self._handled]
         newer = [other for other in waiting if other.id > row.id]
         if newer:
             reason = f"superseded by {newer[-1].id}"

@@ -2,18 +2,23 @@
 
 A delivery respects the slots of those that wait ahead of it: of its own priority or above, and of
 those whose receipt said "send". It ignores the others, who find out at their turn. Members of one
-digest hold one slot together.
+digest hold one slot together. Whoever is due only to expire holds none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
 from tactful.core.checks import Checks
 from tactful.core.model import NEVER, Entry, Kind, Millis
 from tactful.ports import Delivery, Line
+
+
+def slots(waiting: Iterable[Delivery]) -> list[Millis]:
+    """The slots of those who wait."""
+    return [other.due_at for other in waiting if other.due_at < other.expires_at]
 
 
 class Lines:
@@ -48,7 +53,7 @@ class Lines:
         entries: list[Entry] = []
         digests: set[tuple[str, str]] = set()
         for other in waiting:
-            if other.id in skip or other.due_at >= NEVER:
+            if other.id in skip or other.due_at >= min(other.expires_at, NEVER):
                 continue
             if other.priority < kind.priority and not other.promised:
                 continue

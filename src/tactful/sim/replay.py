@@ -34,7 +34,7 @@ from tactful.core.model import (
     State,
 )
 from tactful.engine.admission import FULL
-from tactful.engine.line import Lines
+from tactful.engine.line import Lines, slots
 from tactful.engine.rulebook import Book
 from tactful.engine.settings import Settings
 from tactful.ports import Delivery, Record
@@ -210,8 +210,8 @@ class _Replay:
                 row.group = f"digest:{rule}"
                 waiting = lines.in_group(row.recipient, row.channel, row.group)
                 earliest = max(now, row.not_before)
-                slots = [other.due_at for other in waiting if other.due_at >= earliest]
-                _hold(row, min(slots, default=until), rule)
+                taken = (slot for slot in slots(waiting) if slot >= earliest)
+                _hold(row, min(taken, default=until), rule)
             case Collapse(until, rule):
                 row.group = f"collapse:{rule}:{row.type}"
                 _hold(row, self._supersede(row, until, lines, now), rule)
@@ -227,7 +227,8 @@ class _Replay:
         for other in older:
             self._person.end(other, COLLAPSED, now)
         lines.leave(row.recipient, [other.id for other in older])
-        return max(min(other.due_at for other in older), row.not_before, now)
+        alike = slots(other for other in older if other.kind == row.kind)
+        return max(min(alike), row.not_before, now) if alike else until
 
 
 def _hold(row: Delivery, until: Millis, rule: str) -> None:

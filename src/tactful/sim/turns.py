@@ -21,7 +21,7 @@ from tactful.core.model import (
     Send,
     State,
 )
-from tactful.engine.line import Lines
+from tactful.engine.line import Lines, slots
 from tactful.ports import Delivery
 from tactful.sim.fates import (
     COLLAPSED,
@@ -32,7 +32,6 @@ from tactful.sim.fates import (
     REJECTED,
     SENT,
     SUPPRESSED,
-    Fate,
 )
 from tactful.sim.standing import Standing
 
@@ -47,7 +46,6 @@ class Turn:
         self._view = 0
         self._handled: set[str] = set()
         self._gone: list[Delivery] = []
-        self._undecided: set[str] = set()
         self._failed: list[Entry] = []
         self._freed = False
 
@@ -55,11 +53,9 @@ class Turn:
         """Decides all of them."""
         person = self._person
         self._view = max(person.book.checks(row.kind).view for row in rows)
-        units = self._units(rows)
-        self._undecided = {row.id for unit in units for row in unit}
-        for unit in units:
-            self._undecided.difference_update(row.id for row in unit)
-            self._decide(unit)
+        for unit in self._units(rows):
+            if unit[0].id not in self._handled:
+                self._decide(unit)
         if self._freed:
             person.wake(self._now)
         for entry in self._failed:
@@ -164,7 +160,7 @@ class Turn:
         head = unit[0]
         if group.startswith("digest:") and head.group != group:
             waiting = self._known_lines().in_group(head.recipient, head.channel, group)
-            until = min((w.due_at for w in waiting if w.due_at > self._now), default=until)
+            until = min((slot for slot in slots(waiting) if slot > self._now), default=until)
         for row in unit:
             self._person.leave(row)
             row.due_at, row.group, row.rule = min(until, row.expires_at), group, rule
@@ -187,14 +183,8 @@ class Turn:
         self._wait([row], until, rule, group)
 
     def _end(self, row: Delivery, outcome: str) -> None:
-        """The last word counts; one that is still to be decided has not heard it."""
-        person = self._person
-        if row.id in person.fates:
-            if person.fates[row.id].message is None:
-                person.fates[row.id] = Fate(outcome, row.rule, self._now)
-        elif row.id not in self._undecided:
-            person.end(row, outcome, self._now)
-            if self._lines is None:
-                self._gone.append(row)
+        self._person.end(row, outcome, self._now)
+        if self._lines is None:
+            self._gone.append(row)
         self._handled.add(row.id)
         self._freed = True

@@ -60,7 +60,7 @@ def plan(columns: Columns, room: Room, place: int, now: int, overdue: int) -> in
     for waiting in range(room.mine[0].line):
         spot = room.line[waiting]
         other = room.rows[spot]
-        if not other.present or other.handled:
+        if not other.present or other.handled or other.due >= other.expires:
             continue
         priority = columns.kinds[other.kind].priority
         if priority < mine and not other.promised:
@@ -193,13 +193,15 @@ def admit(columns: Columns, room: Room, place: int, now: int) -> None:
 
 @compiled
 def supersede(columns: Columns, room: Room, place: int, group: int) -> int:
-    """Take the place of those who wait in the same group; gives their earliest slot, or NEVER."""
+    """Take the place of those who wait in the same group; gives the earliest slot of its kind."""
     earliest = NEVER
     for waiting in range(room.mine[0].line):
         other = room.line[waiting]
         if alike(columns, room, place, group, other):
-            room.rows[other].state = COLLAPSED
-            earliest = min(earliest, room.rows[other].due)
+            older = room.rows[other]
+            older.state = COLLAPSED
+            if older.kind == room.rows[place].kind and older.due < older.expires:
+                earliest = min(earliest, older.due)
     clear(room)
     return earliest
 
