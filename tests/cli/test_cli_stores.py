@@ -245,7 +245,7 @@ def test_what_is_there_is_not_mixed_with_a_copy(filled, postgres_url: str):
 
 def test_a_source_on_which_somebody_sends_is_only_good_for_a_rehearsal(filled, postgres_url: str):
     sender = SqliteStore(SQLITE)
-    sender.join()
+    sender.join("ann")
 
     refused = filled("copy", SQLITE, postgres_url)
     assert refused.code == 2
@@ -259,7 +259,7 @@ def test_a_source_on_which_somebody_sends_is_only_good_for_a_rehearsal(filled, p
 
 def test_a_source_on_postgresql_on_which_somebody_sends_is_refused(run, postgres_store_url: str):
     sender = PostgresStore(postgres_store_url)
-    sender.join()
+    sender.join("ann")
 
     assert "somebody sends" in run("copy", postgres_store_url, "sqlite:///a.db").err
     sender.close()

@@ -214,9 +214,10 @@ class TwoStores(RuleBasedStateMachine):
         row = self.pick(number)
         self.both(lambda tx: tx.renew([(row.id, row.attempts), ("unknown", 1)], self.now + until))
 
-    @rule(owner=st.sampled_from([None, *OWNERS]))
-    def release(self, owner: str | None) -> None:
-        self.both(lambda tx: tx.release(self.now, owner=owner))
+    @rule(owners=st.none() | st.lists(st.sampled_from(OWNERS), max_size=2))
+    def release(self, owners: list[str] | None) -> None:
+        self.both(lambda tx: tx.lessees())
+        self.both(lambda tx: tx.release(self.now, owners=owners))
 
     @precondition(exists)
     @rule(

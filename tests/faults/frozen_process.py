@@ -68,6 +68,11 @@ class FreezingStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
+    def join(self, owner: str) -> None:
+        self._freezing.pass_by("join")
+        self._store.join(owner)
+        self._freezing.pass_by("join")
+
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
         with self._freezing.transaction:

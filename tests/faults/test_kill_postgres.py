@@ -59,7 +59,7 @@ def bury(url: str, owner: str) -> set[tuple[str, int]]:
     held = [row for row in app.deliveries(state=State.SENDING, limit=10_000) if row.owner == owner]
     now = app.clock.now()
     with app.store.transaction() as tx:
-        released = tx.release(now, owner=owner)
+        released = tx.release(now, owners=[owner])
         others = [row for row in tx.deliveries(state=State.SENDING) if row.owner != owner]
     app.close()
     assert released == len(held)

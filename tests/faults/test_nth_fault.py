@@ -192,7 +192,7 @@ def run_on_file(tmp_path: Path) -> Callable[[Plan], list[str]]:
 
     def run_one(plan: Plan) -> list[str]:
         for old in tmp_path.glob("used.db*"):
-            old.unlink()
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         shutil.copy(empty, used)
         return run(sqlite(used), plan)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Door:
 
 
 class Slow:
-    """A store whose `join` is answered while somebody else already works."""
+    """A store that somebody else joins while it looks for who is gone."""
 
     def __init__(self, store: Store, meanwhile: Any) -> None:
         self._store, self._meanwhile = store, meanwhile
@@ -38,15 +38,15 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def join(self, alone: Callable[[], None] | None = None) -> bool:
-        nobody = self._store.join(alone)
+    def gone(self, owners: Collection[str]) -> set[str]:
+        found = self._store.gone(owners)
         self._meanwhile()
-        return nobody
+        return found
 
 
 def test_who_was_alone_does_not_take_from_who_came_since(tmp_path: Path) -> None:
-    """`join` says True, another worker joins and begins a hand-over, and then the first one
-    releases the leases "of nobody": the other one's. Two copies go out while both live.
+    """Nobody else sends; another worker joins and begins a hand-over; and then the first one
+    releases the leases "of nobody": the other one's. Two copies would go out while both live.
     """
     url = f"sqlite:///{tmp_path / 't.db'}"
     door = Door()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -66,8 +66,11 @@ class Flaky:
     def listen(self, wake: object) -> None:
         pass
 
-    def join(self, alone: Any = None) -> bool:
-        return self._store.join(alone)
+    def join(self, owner: str) -> None:
+        self._store.join(owner)
+
+    def gone(self, owners: Collection[str]) -> set[str]:
+        return self._store.gone(owners)
 
     def close(self) -> None:
         self._store.close()

@@ -36,7 +36,7 @@ def command(source: str, target: str, while_sending: bool) -> None:
     is all of it in the end, or nothing. Nobody can send from the source meanwhile, or write to it.
     """
     with _opened(source, "source") as origin, _opened(target, "target") as place:
-        if not while_sending and not origin.join():
+        if not while_sending and origin.in_use():
             raise ConfigError(
                 "source: somebody sends from it, or its server was just started: stop the workers,"
                 " or rehearse with --while-sending"

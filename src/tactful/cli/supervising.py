@@ -81,7 +81,7 @@ def _release(config: Config, owners: Sequence[str]) -> Sequence[int]:
     """
     with closing(open_store(config.store)) as store, store.transaction() as tx:
         now = Timekeeper(clock_of(store)).now(tx)
-        return [tx.release(now, owner=owner) for owner in owners]
+        return [tx.release(now, owners=[owner]) for owner in owners]
 
 
 def _check(config: Config) -> None:

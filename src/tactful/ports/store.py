@@ -6,7 +6,7 @@ in one transaction. Every adapter passes `tactful.testing.contracts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -73,6 +73,10 @@ class DeliveryReader(Protocol):
 
     def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
         """Who waits, for each recipient with anything waiting; never those being sent."""
+        ...
+
+    def lessees(self) -> list[str]:
+        """Whose leases there are."""
         ...
 
     def next_due(self) -> Millis | None:
@@ -247,10 +251,10 @@ class QueueWriter(Protocol):
         now: Millis,
         *,
         doubt: bool = False,
-        owner: str | None = None,
+        owners: Collection[str] | None = None,
         keep: Sequence[str] = (),
     ) -> int:
-        """Ends the leases of an owner who is gone, or all: nobody is left who could be sending.
+        """Ends the leases of owners who are gone, or all: nobody is left who could be sending.
 
         Those of the deliveries in `keep` go on.
         Gives how many. With `doubt` what was begun may not have been written down: all count as
@@ -388,11 +392,17 @@ class Store(Protocol):
         """
         ...
 
-    def join(self, alone: Callable[[], None] | None = None) -> bool:
-        """Say that this process sends from now on.
+    def join(self, owner: str) -> None:
+        """Say that the owner of these leases sends from now on, until `close`; waits for nobody.
 
-        True if nobody else does: leases found in the store then belong to nobody. `alone` is called
-        in that case, before anybody else can join.
+        The name must be one that no other sender has, or has had. Raises Unavailable.
+        """
+        ...
+
+    def gone(self, owners: Collection[str]) -> set[str]:
+        """Those of the owners who certainly send no more, or never did: their leases are nobody's.
+
+        Raises Unavailable.
         """
         ...
 

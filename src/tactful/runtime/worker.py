@@ -20,7 +20,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, groupby
 
@@ -125,7 +125,11 @@ class Worker:
         """Before the first claim: what nobody can still be sending is due at once."""
         if self._joined:
             return
-        self._context.store.join(self._release)
+        store = self._context.store
+        with store.reading() as reader:
+            left = store.gone(reader.lessees())
+        store.join(self._context.owner)
+        self._release(left)
         self._joined = True
 
     def _take(self, limit: int) -> Claim:
@@ -148,14 +152,15 @@ class Worker:
         keep = [id_ for job in list(self._in_flight.values()) for id_, _ in job.claims]
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
-            tx.release(now, owner=self._context.owner, keep=keep)
+            tx.release(now, owners=[self._context.owner], keep=keep)
 
-    def _release(self) -> None:
+    def _release(self, owners: Collection[str]) -> None:
         boot = boot_id()
         with self._context.store.transaction() as tx:
             # What had begun is not flushed to the disk: a power cut may have taken it.
             doubt = boot is None or tx.note(BOOT_NOTE) != boot
-            tx.release(self._context.timekeeper.now(tx), doubt=doubt)
+            if owners:
+                tx.release(self._context.timekeeper.now(tx), doubt=doubt, owners=owners)
             if doubt and boot is not None:
                 tx.set_note(BOOT_NOTE, boot)
 

@@ -14,7 +14,7 @@ caller does not know; so has a message that was handed over.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias, cast
 
@@ -141,12 +141,18 @@ class FaultyStore:
         """See `ports.Store.listen`."""
         self.inner.listen(wake)
 
-    def join(self, alone: Callable[[], None] | None = None) -> bool:
+    def join(self, owner: str) -> None:
         """See `ports.Store.join`."""
         number = self._plan.enter("join")
-        nobody = self.inner.join(alone)
+        self.inner.join(owner)
         self._plan.leave(number, "join")
-        return nobody
+
+    def gone(self, owners: Collection[str]) -> set[str]:
+        """See `ports.Store.gone`."""
+        number = self._plan.enter("gone")
+        found = self.inner.gone(owners)
+        self._plan.leave(number, "gone")
+        return found
 
     def close(self) -> None:
         """See `ports.Store.close`; never fails."""

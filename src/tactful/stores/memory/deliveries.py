@@ -111,6 +111,10 @@ class Deliveries(Tables):
                 lines[recipient] = Line(rows, len(line))
         return lines
 
+    def lessees(self) -> list[str]:
+        """See `Reader.lessees`."""
+        return sorted({row.owner for row in self.rows.values() if row.state is State.SENDING})
+
     def next_due(self) -> Millis | None:
         """See `Reader.next_due`."""
         return self.queue.first()

@@ -6,7 +6,7 @@ transaction is rolled back. A result that comes too late is no bug: it is fenced
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
 from tactful.core.lifecycle import ARRIVED, FINISHED, applies, can_move
@@ -139,14 +139,16 @@ class Moves(Ledger):
         now: Millis,
         *,
         doubt: bool = False,
-        owner: str | None = None,
+        owners: Collection[str] | None = None,
         keep: Sequence[str] = (),
     ) -> int:
         """See `Tx.release`."""
         sending = [
             row
             for row in self.rows.values()
-            if row.state is SENDING and owner in (None, row.owner) and row.id not in keep
+            if row.state is SENDING
+            and (owners is None or row.owner in owners)
+            and row.id not in keep
         ]
         saved = self._journal_rows()
         for row in sending:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from threading import RLock
 
@@ -67,11 +67,12 @@ class MemoryStore:
     def listen(self, wake: Callable[[], None]) -> None:
         """See `ports.Store.listen`: there is no other process."""
 
-    def join(self, alone: Callable[[], None] | None = None) -> bool:
+    def join(self, owner: str) -> None:
         """See `Store.join`; no other process can reach this store."""
-        if alone is not None:
-            alone()
-        return True
+
+    def gone(self, owners: Collection[str]) -> set[str]:
+        """See `Store.gone`; whoever asks is the only one."""
+        return set(owners)
 
     def close(self) -> None:
         """See `Store.close`; what is stored goes with the object."""

@@ -16,7 +16,7 @@ EVENTS: Final = _FIRST + 2
 """Whoever is about to commit events."""
 
 SENDERS: Final = _FIRST + 3
-"""Shared by the sessions of all who send."""
+"""Together with a hash of its name: held by the session of whoever sends."""
 
 NOTES: Final = _FIRST + 4
 """Together with a hash of its key: whoever changes a note."""

@@ -1,8 +1,9 @@
 """Who sends, and who has news.
 
-Senders share an advisory lock of a session that they keep, which the server frees however they
-end. Whoever gets it alone for an instant knows that nobody else is sending, unless the server has
-just been started: then the others may only not have come back yet.
+Every sender holds an advisory lock of its own in a session that it keeps, which the server frees
+however the sender ends: a name whose lock nobody holds is that of a sender who is gone, unless the
+server has just been started; then it may only not have come back yet. The locks are only looked at
+by others, never waited for, so a process that is stopped holds up no other one.
 
 A listening process hears what others have committed. While its connection is lost, everything may
 be news.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from tactful.core.errors import Unavailable
@@ -26,13 +27,24 @@ BACK_S: Final = 10
 
 _POLL_S: Final = 1.0
 
-_TRY_ALONE: Final = "SELECT pg_try_advisory_lock(%s)"
-_SHARE: Final = "SELECT pg_advisory_lock_shared(%s)"
-_UNLOCK: Final = "SELECT pg_advisory_unlock(%s)"
-_DOUBTFUL: Final = (
-    "SELECT now() - pg_postmaster_start_time() < make_interval(secs => %s)"
-    " AND EXISTS (SELECT 1 FROM due WHERE state = 'sending')"
+# Shared, so that nobody ever waits: names that have the same hash hold the same lock.
+_HOLD: Final = "SELECT pg_advisory_lock_shared(%s, hashtext(%s))"
+_HELD: Final = """
+SELECT objid::bigint::bit(32)::int FROM pg_locks
+WHERE locktype = 'advisory' AND classid = %(kind)s AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_GONE: Final = f"""
+SELECT name FROM unnest(%(names)s::text[]) AS name
+WHERE now() - pg_postmaster_start_time() >= make_interval(secs => %(back)s)
+    AND hashtext(name) NOT IN ({_HELD})
+"""
+_ANYBODY: Final = f"""
+SELECT EXISTS ({_HELD}) OR (
+    now() - pg_postmaster_start_time() < make_interval(secs => %(back)s)
+    AND EXISTS (SELECT 1 FROM due WHERE state = 'sending')
 )
+"""
 
 
 class Presence:
@@ -42,23 +54,30 @@ class Presence:
         self._url = url
         self._channel = channel
         self._lock = threading.Lock()
+        self._owners: set[str] = set()
         self._session: Connection | None = None
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def join(self, alone: Callable[[], None] | None) -> bool:
-        """Say that this process sends; gives whether it is the only one, having called `alone`."""
+    def join(self, owner: str) -> None:
+        """See `ports.Store.join`."""
         with self._lock:
-            session = self._sharing()
-            if not _says(session, _TRY_ALONE, SENDERS):
-                return False
-            try:
-                doubtful = _says(session, _DOUBTFUL, BACK_S)
-                if alone is not None and not doubtful:
-                    alone()
-            finally:
-                session.execute(_UNLOCK, (SENDERS,))
-            return not doubtful
+            session = self._present()
+            if owner not in self._owners:
+                session.execute(_HOLD, (SENDERS, owner))
+                self._owners.add(owner)
+
+    def gone(self, owners: Collection[str]) -> set[str]:
+        """See `ports.Store.gone`."""
+        with self._lock:
+            values = {"names": list(owners), "back": BACK_S, "kind": SENDERS}
+            return {name for (name,) in self._present().execute(_GONE, values).fetchall()}
+
+    def anybody(self) -> bool:
+        """Whether anybody sends, or may be on the way back."""
+        with self._lock:
+            values = {"back": BACK_S, "kind": SENDERS}
+            return self._present().execute(_ANYBODY, values).fetchall() == [(True,)]
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Have `wake` called, from a thread of its own, when there may be news."""
@@ -80,8 +99,8 @@ class Presence:
                 self._session.close()
                 self._session = None
 
-    def _sharing(self) -> Connection:
-        """The session that holds the senders' lock, a new one if the old one was lost."""
+    def _present(self) -> Connection:
+        """The session that holds the locks, a new one if the old one was lost."""
         if self._session is not None:
             try:
                 self._session.execute("SELECT 1")
@@ -90,8 +109,8 @@ class Presence:
                 self._session = None
         if self._session is None:
             session = connect(self._url)
-            session.execute("SET lock_timeout = 0")
-            session.execute(_SHARE, (SENDERS,))
+            for owner in self._owners:
+                session.execute(_HOLD, (SENDERS, owner))
             self._session = session
         return self._session
 
@@ -114,10 +133,4 @@ class Presence:
                     wake()
                 with self._lock:
                     if self._session is not None:
-                        self._sharing()
-
-
-def _says(session: Connection, question: str, value: int) -> bool:
-    row = session.execute(question, (value,)).fetchone()
-    assert row is not None
-    return bool(row[0])
+                        self._present()

@@ -8,7 +8,7 @@ hand-over that had begun must never look as if it had not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -100,10 +100,20 @@ class PostgresStore:
         assert row is not None
         return int(row[0])
 
-    def join(self, alone: Callable[[], None] | None = None) -> bool:
+    def join(self, owner: str) -> None:
         """See `ports.Store.join`."""
         with self._unavailable():
-            return self._presence.join(alone)
+            self._presence.join(owner)
+
+    def gone(self, owners: Collection[str]) -> set[str]:
+        """See `ports.Store.gone`."""
+        with self._unavailable():
+            return self._presence.gone(owners)
+
+    def in_use(self) -> bool:
+        """See `relational.copying.Copyable.in_use`."""
+        with self._unavailable():
+            return self._presence.anybody()
 
     def listen(self, wake: Callable[[], None]) -> None:
         """See `ports.Store.listen`."""

@@ -18,7 +18,7 @@ back on:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from tactful.core.model import Event, Millis, Recipient
@@ -198,11 +198,11 @@ class PostgresTx(Guarded):
         now: Millis,
         *,
         doubt: bool = False,
-        owner: str | None = None,
+        owners: Collection[str] | None = None,
         keep: Sequence[str] = (),
     ) -> int:
         self._stirred = True
-        return super().release(now, doubt=doubt, owner=owner, keep=keep)
+        return super().release(now, doubt=doubt, owners=owners, keep=keep)
 
     def add_events(self, events: Sequence[Event]) -> None:
         self._events += events

@@ -125,6 +125,10 @@ class Tables(ABC):
 class Copyable(Store, Protocol):
     """A store whose tables can be copied."""
 
+    def in_use(self) -> bool:
+        """Whether anybody may be sending from it; raises Unavailable."""
+        ...
+
     def outgoing(self, *, still: bool) -> AbstractContextManager[Tables]:
         """All tables as they are at one instant; with `still`, nobody else changes them so long.
 

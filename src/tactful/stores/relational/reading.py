@@ -110,6 +110,9 @@ class DeliveryReading(Questions):
                 found[recipient] = [delivery_from(row) for row in rows]
         return {recipient: Line(waiting, totals[recipient]) for recipient, waiting in found.items()}
 
+    def lessees(self) -> list[str]:
+        return [owner for (owner,) in self._all("lessees")]
+
     def next_due(self) -> Millis | None:
         value: Millis | None = self._one("next_due")[0]
         return value

@@ -6,7 +6,7 @@ The texts of the queries are the dialect's, their names and values are the same 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from tactful.core.lifecycle import INITIAL, WAITING, applies
@@ -121,10 +121,13 @@ class QueueWriting(Changes):
         now: Millis,
         *,
         doubt: bool = False,
-        owner: str | None = None,
+        owners: Collection[str] | None = None,
         keep: Sequence[str] = (),
     ) -> int:
-        return self._run("release", now=now, doubt=doubt, owner=owner, keep=list(keep))
+        everybody, wanted = owners is None, list(owners or ())
+        return self._run(
+            "release", now=now, doubt=doubt, everybody=everybody, owners=wanted, keep=list(keep)
+        )
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
         known = self._where_they_are([result.delivery_id for result in results])

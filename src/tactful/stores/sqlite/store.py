@@ -11,11 +11,9 @@ error the store refuses further work: what the disk holds is then known only aft
 
 from __future__ import annotations
 
-import fcntl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 import apsw
 
@@ -26,6 +24,7 @@ from tactful.stores.named_sql import load_queries
 from tactful.stores.relational.copying import Tables
 from tactful.stores.sqlite.connection import connect, migrate, path_of
 from tactful.stores.sqlite.copying import SqliteTables
+from tactful.stores.sqlite.presence import Presence
 from tactful.stores.sqlite.reading import SqliteReader
 from tactful.stores.sqlite.writing import SqliteTx
 
@@ -54,7 +53,7 @@ class SqliteStore:
         self._synchronous = 2
         self._broken: str | None = None
         self._closed = False
-        self._lock: BinaryIO | None = None
+        self._presence = Presence(self.path)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
@@ -113,35 +112,35 @@ class SqliteStore:
     def listen(self, wake: Callable[[], None]) -> None:
         """See `ports.Store.listen`: nobody tells, a worker looks every second."""
 
-    def join(self, alone: Callable[[], None] | None = None) -> bool:
-        """See `ports.Store.join`.
+    def join(self, owner: str) -> None:
+        """See `ports.Store.join`."""
+        with self._write_lock, self._reachable():
+            self._presence.join(owner)
 
-        Senders share a lock on a file beside the database; the kernel frees it however a process
-        ends. Whoever gets it alone for an instant knows that nobody else is sending.
-        """
-        with self._write_lock:
-            if self._lock is None:
-                self._lock = self.path.with_name(self.path.name + ".senders").open("ab")
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                nobody = True
-            except BlockingIOError:
-                nobody = False
-            try:
-                if nobody and alone is not None:
-                    alone()
-            finally:
-                fcntl.flock(self._lock, fcntl.LOCK_SH)
-            return nobody
+    def gone(self, owners: Collection[str]) -> set[str]:
+        """See `ports.Store.gone`."""
+        with self._reachable():
+            return self._presence.gone(owners)
 
     def close(self) -> None:
         """See `ports.Store.close`."""
         with self._write_lock, self._read_lock:
             self._closed = True
-            if self._lock is not None:
-                self._lock.close()
+            self._presence.close()
             self._reader.close()
             self._writer.close()
+
+    def in_use(self) -> bool:
+        """See `relational.copying.Copyable.in_use`."""
+        with self._reachable():
+            return self._presence.anybody()
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unavailable(f"store {self.path}: {error}") from error
 
     def _check(self) -> None:
         if self._closed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
 from tactful.core.model import Millis
@@ -12,9 +12,8 @@ from tactful.ports import Reader, Store, Tx
 class Seat:
     """A `Store` of one engine among others.
 
-    It answers to `join` as the senders' lock does: who takes a seat while no other one is taken is
-    alone. `taken` are the names of the seats that are; an engine that ends without a word has its
-    name taken out of it.
+    `taken` are the names of those who sit; an engine that ends without a word has its name taken
+    out of it.
     """
 
     def __init__(self, store: Store, name: str, taken: set[str]) -> None:
@@ -39,13 +38,14 @@ class Seat:
         """See `ports.Store.listen`."""
         self._store.listen(wake)
 
-    def join(self, alone: Callable[[], None] | None = None) -> bool:
+    def join(self, owner: str) -> None:
         """See `ports.Store.join`."""
-        nobody = not self._taken - {self._name}
-        if nobody and alone is not None:
-            alone()
-        self._taken.add(self._name)
-        return nobody
+        assert owner == self._name
+        self._taken.add(owner)
+
+    def gone(self, owners: Collection[str]) -> set[str]:
+        """See `ports.Store.gone`."""
+        return set(owners) - self._taken
 
     def close(self) -> None:
         """The store stays open for the others."""

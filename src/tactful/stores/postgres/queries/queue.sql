@@ -86,6 +86,9 @@ SELECT * FROM (
     ORDER BY due_at DESC, id DESC LIMIT %(view)s
 ) AS line ORDER BY due_at, id;
 
+-- name: lessees
+SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
+
 -- name: next_due
 SELECT min(first.due_at)
 FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
@@ -176,5 +179,5 @@ RETURNING delivery_id;
 
 -- name: release
 UPDATE due SET due_at = least(due_at, %(now)s), begun = begun OR %(doubt)s
-WHERE state = 'sending' AND (%(owner)s::text IS NULL OR owner = %(owner)s)
+WHERE state = 'sending' AND (%(everybody)s OR owner = ANY (%(owners)s::text[]))
     AND delivery_id <> ALL (%(keep)s::text[]);

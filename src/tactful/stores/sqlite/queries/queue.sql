@@ -56,6 +56,9 @@ SELECT * FROM (
     ORDER BY due_at DESC, id DESC LIMIT :view
 ) ORDER BY due_at, id;
 
+-- name: lessees
+SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
+
 -- name: next_due
 SELECT min(due_at) FROM (
     SELECT min(due_at) AS due_at FROM due WHERE priority = 0
@@ -132,5 +135,5 @@ WHERE q.state = 'sending';
 
 -- name: release
 UPDATE due SET due_at = min(due_at, :now), begun = max(begun, :doubt)
-WHERE state = 'sending' AND (:owner IS NULL OR owner = :owner)
+WHERE state = 'sending' AND (:everybody OR owner IN (SELECT value FROM json_each(:owners)))
     AND delivery_id NOT IN (SELECT value FROM json_each(:keep));
