@@ -24,8 +24,6 @@ from tactful.verify.history import Receipt as Told
 
 _WAITS = ("defer", "digest", "collapse")
 _TOGETHER = ("channel", "domain")
-LATE = ("late ticks", "stalls", "freezes", "faults", "crashes", "turned clocks")
-"""What makes that something goes later than at its slot."""
 
 
 def judge(stage: Stage) -> list[str]:
@@ -143,18 +141,6 @@ class _Books:
         """The population."""
         return self.case.scenario.population.people or ()
 
-    def has_firm_slots(self) -> bool:
-        """Whether nothing has the place of something that another limit, or none, allowed.
-
-        What collapses takes the place of what it replaces: be it of another type, or be it one that
-        waits for no slot but for its end.
-        """
-        if "collapse" not in self.case.features:
-            return True
-        receipts = [receipt for one in self.stage.submissions for receipt in _all(one.receipt)]
-        without = [one for one in receipts if one.decision in _WAITS and one.deliver_at is None]
-        return "collapse keys" not in self.case.features and not without
-
     def has_throughput(self) -> bool:
         """Whether a rule that limits everybody together was ever in force."""
         rules = [rule for reign in self.stage.reigns for rule in reign.rules]
@@ -221,11 +207,12 @@ def _newest_stays(books: _Books) -> Iterator[str]:
 def _in_order(books: _Books) -> Iterator[str]:
     """Deliveries of one recipient with the same rules keep their order as long as none fails.
 
-    A slot is lost, too, to a higher priority, to a worker that comes late, and while a throughput
-    limit holds who had it; and ids are in the order of acceptance on a clock that nobody turns.
+    A slot is lost, too, to a higher priority, and while a throughput limit holds who had it; by a
+    collapse key the slot of another type becomes free for whoever comes next; and ids are in the
+    order of acceptance on a clock that nobody turns.
     """
-    late = not books.case.features.isdisjoint(LATE)
-    if late or books.has_throughput() or not books.has_firm_slots():
+    free = "collapse" in books.case.features and "collapse keys" in books.case.features
+    if free or books.has_throughput() or books.stage.turned_ms:
         return
     first: dict[tuple[str, str], int] = {}
     for place, copy in enumerate(books.wire):
@@ -248,12 +235,12 @@ def _in_order(books: _Books) -> Iterator[str]:
 def _overtaking(books: _Books, line: list[tuple[int, Asked, Delivery]]) -> Iterator[str]:
     """Whoever of the same kind was accepted later, and went at an earlier instant.
 
-    At one instant a digest goes with its first, whoever else is in it.
+    What joins a digest goes with its first.
     """
     last: dict[Any, tuple[int, Delivery]] = {}
     for place, asked, row in line:
         one = books.order.get(asked.delivery or "")
-        if place < 0 or one is None or "deliver_at" in one.fields:
+        if place < 0 or one is None or "deliver_at" in one.fields or row.digest_id:
             continue
         alike = (row.kind, one.fields.get("collapse_key"))
         at = books.wire[place].at
@@ -311,7 +298,7 @@ def _told(books: _Books) -> Iterator[str]:
 
 def _punctual(books: _Books) -> Iterator[str]:
     """Where nothing can move a slot, it is kept to the millisecond."""
-    if not (books.case.is_calm and books.has_firm_slots()):
+    if not books.case.is_calm:
         return
     for one in books.stage.submissions:
         for receipt in _all(one.receipt):
