@@ -119,6 +119,26 @@ def test_an_assertion_that_cannot_be_read_is_refused_before_the_run(small: Path)
     assert "cannot hold 'print(1)'" in result.stderr
 
 
+def test_scale_mode_gives_the_same_tables_on_any_number_of_cores(small: Path) -> None:
+    found = answer(small, "--scale", "--users", "2000", "--cores", "1")
+    assert answer(small, "--scale", "--users", "2000", "--cores", "2") == found
+    assert found["people"] == 2000
+    ends = [found["total"][name] for name in ("sent", "rejected", "suppressed")]
+    assert found["total"]["submitted"] == sum(ends)
+    assert min(ends) > 0
+    shown = run(small, "--scale", "--assert", "lost == 0 and rejected > 0")
+    assert shown.exit_code == 0
+    assert "hit worst" in shown.stdout
+
+
+def test_scale_mode_refuses_what_it_does_not_cover(small: Path, tmp_path: Path) -> None:
+    assert run(small, "--scale", "--trace", tmp_path / "t").exit_code == 2
+    small.write_text(SMALL.replace('"reject"', '"digest"'), "utf-8")
+    result = run(small, "--scale")
+    assert result.exit_code == 1
+    assert "scale mode does not cover digests" in result.stderr
+
+
 def test_two_rule_sets_are_compared_in_the_same_world(small: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text("[rules.offers]\ntypes = ['offer']\nlimit = '1/day'\non_limit = 'reject'\n")

@@ -25,6 +25,7 @@ from tactful.sim.page import page
 from tactful.sim.reading import read_rules, read_scenario
 from tactful.sim.run import Progress as Told
 from tactful.sim.run import simulate
+from tactful.sim.scale import run_scale
 from tactful.sim.scenario import Scenario
 from tactful.sim.schema import schema
 from tactful.sim.tables import ratio
@@ -113,6 +114,8 @@ class Number(click.ParamType[int | float]):
     metavar="FILE",
     help="Write every decision, one JSON document a line.",
 )
+@click.option("--scale", "scaled", is_flag=True, help="The compiled model, for millions of people.")
+@click.option("--cores", type=click.IntRange(1, 1024), help="With --scale: so many threads.")
 @click.option(
     "--schema",
     "as_schema",
@@ -135,18 +138,22 @@ def command(
     table: Path | None,
     page_file: Path | None,
     trace: Path | None,
+    scaled: bool,
+    cores: int | None,
     as_schema: bool,
 ) -> None:
     """Try rules on a whole population before they are live.
 
-    A scenario runs on a virtual clock, with the engine that runs in production. Without FILE,
-    everybody gets 5 messages, of which a tenth is lost.
+    A scenario runs on a virtual clock, with the engine that runs in production, or with --scale a
+    compiled model of it. Without FILE, everybody gets 5 messages, of which a tenth is lost.
     """
     if as_schema:
         click.echo(json.dumps(schema(), indent=2))
         return
     for text in asserted:
         check(text)
+    if scaled and (other, swept, trace) != (None, None, None):
+        raise ConfigError("--scale: goes with neither --compare, --sweep nor --trace")
     scenario = adjusted(
         EXERCISE if file is None else read_scenario(file),
         users=users,
@@ -164,6 +171,10 @@ def command(
             curve = sweep(scenario, swept, lambda value: note(f"{swept.partition('=')[0]}={value}"))
             show(curve.to_dict(), sweep_lines(curve))
             seen = curve.points[-1][1]
+        elif scaled:
+            with _progress() as told:
+                seen = run_scale(scenario, cores=cores, progress=told)
+            show(seen.to_dict(), figure_lines(seen))
         else:
             seen = _one(scenario, trace)
     _write(seen, table, page_file)
@@ -206,6 +217,8 @@ def _repeated() -> str:
     for name in ("users", "messages", "loss", "open_", "seed"):
         if given[name] is not None:
             words += [f"--{name.rstrip('_')}", str(given[name])]
+    if given["scaled"]:
+        words.append("--scale")
     return shlex.join(words)
 
 
