@@ -271,13 +271,17 @@ def _month_of(day: int) -> tuple[int, int]:
 
 
 def _onward_day(now: Millis, zone: tzinfo) -> tuple[int, Millis]:
-    """Give the date that the onward clock shows at `now`, and when it reaches the next one."""
-    day = datetime.fromtimestamp(now // SECOND, zone).toordinal()
+    """Give the date that the onward clock shows at `now`, and when it reaches the next one.
+
+    That is the last date that the clock has reached, and not far from the one in Greenwich.
+    """
+    day = now // DAY + _EPOCH
     tomorrow = _reached(day + 1, 0, zone)
-    if tomorrow > now:
-        return day, tomorrow
-    # The wall clock went back over midnight; no transition takes it back by more than one date.
-    return day + 1, _reached(day + 2, 0, zone)
+    while tomorrow <= now:
+        day, tomorrow = day + 1, _reached(day + 2, 0, zone)
+    while (today := _reached(day, 0, zone)) > now:
+        day, tomorrow = day - 1, today
+    return day, tomorrow
 
 
 @lru_cache(maxsize=65_536)
