@@ -9,6 +9,7 @@ MEASURED = tests/core tests/engine tests/contract
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
+SERVE_ARGS ?=
 SEEDS ?= 1000
 FROM ?= 0
 
@@ -19,7 +20,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 INSTALL_PINNED = $(PIP) install --require-hashes
 INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation
-PYTEST = $(BIN)/python -m pytest -m "not soak and not browser" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m pytest -m "not soak and not browser and not foreign and not prometheus" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(LOCK_ARGS)
 
@@ -34,6 +35,11 @@ help: ## Print this list
 demo: $(VENV)/.core ## Watch the limits at work, in a terminal and without any setup
 	@$(BIN)/tactful demo
 
+.PHONY: serve
+serve: $(VENV)/.dev ## The service with its console on this machine, on a store in .serve/
+	@test -e .serve/tactful.toml || $(BIN)/tactful init --dir .serve > /dev/null
+	@$(BIN)/tactful serve --config .serve/tactful.toml $(SERVE_ARGS)
+
 .PHONY: test
 test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branch coverage or more
 	$(PYTEST) $(MEASURED) --cov
@@ -42,6 +48,18 @@ test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branc
 .PHONY: pages
 pages: $(VENV)/.dev ## Open the pages in a real browser (needs Chromium or Chrome)
 	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: alerts
+alerts: $(VENV)/.dev ## Try alert rules and dashboard with a real Prometheus (needs one)
+	$(BIN)/python -m pytest -m prometheus $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: dashboard
+dashboard: $(VENV)/.dev ## Rewrite the dashboard and the table of metrics from the catalogue
+	$(BIN)/python -m tactful.telemetry.dashboard deploy/grafana/tactful.json docs/metrics.md
+
+.PHONY: foreign
+foreign: $(VENV)/.dev ## Programs of others come in: swaks, Alertmanager, Django 6.1, Celery
+	$(BIN)/python -m pytest -m foreign $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: quick
 quick: $(VENV)/.dev ## The tests of core and engine only, without coverage and PostgreSQL
@@ -117,7 +135,7 @@ lock: $(VENV)/.made ## Recompile the pins from pyproject.toml (LOCK_ARGS=--upgra
 
 .PHONY: clean
 clean: ## Remove everything that the other targets have made
-	rm -rf .venv .venv-* dist build htmlcov .coverage .coverage.*
+	rm -rf .venv .venv-* .serve dist build htmlcov .coverage .coverage.*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -29,6 +29,7 @@ import apsw
 
 from tactful import Rule, Tactful, Template
 from tactful.channels.smtp import SmtpChannel
+from tactful.ports import Probe
 from tactful.testing.smtp_sink import SmtpSink
 
 HTML = (
@@ -90,12 +91,14 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def engine(port: int, folder: Path, store: str | None = None) -> tuple[Tactful, SmtpChannel]:
+def engine(
+    port: int, folder: Path, store: str | None = None, probe: Probe | None = None
+) -> tuple[Tactful, SmtpChannel]:
     """An engine with a template and three rules, on SQLite by default, and its SMTP channel."""
     channel = SmtpChannel(
         host="127.0.0.1", port=port, sender="Shop <shop@example.com>", connections=2, batch=100
     )
-    app = Tactful(store or f"sqlite:///{folder}/bench.db", channels=[channel])
+    app = Tactful(store or f"sqlite:///{folder}/bench.db", channels=[channel], probe=probe)
     app.templates.put(
         Template("shipped", subject="Order {{ order }} is on its way", text=TEXT, html=HTML)
     )

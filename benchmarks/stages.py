@@ -2,7 +2,10 @@
 
 The stages run one after the other in one thread, so that each one's processor time is its own.
 
-    python -m benchmarks.stages [--count 5000]
+    python -m benchmarks.stages [--count 5000] [--watched]
+
+With `--watched` the engine has the probe that `tactful serve` gives it, and what was counted is
+read for the metrics in the end: a stage of its own.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ from tactful.engine.compose import Composer
 from tactful.engine.delivering import Sent
 from tactful.engine.dispatch import Dispatch
 from tactful.engine.recording import Recording
+from tactful.telemetry.ledger import Ledger
+from tactful.telemetry.timings import Timings
 
 T = TypeVar("T")
 
 
-def measure(count: int, folder: Path) -> dict[str, float]:
+def measure(count: int, folder: Path, *, watched: bool = False) -> dict[str, float]:
     """Stage -> microseconds of processor time per notification."""
     spent: Counter[str] = Counter()
 
@@ -40,10 +45,12 @@ def measure(count: int, folder: Path) -> dict[str, float]:
         return result
 
     with smtp_sink("c") as port:
-        app, channel = engine(port, folder)
+        app, _ = engine(port, folder, probe=Timings() if watched else None)
+        counted = Ledger(app.store, app.channels, app.clock.now) if watched else None
         for portion in items(count, count // 2):
             timed("submit", lambda portion=portion: app.send_many(portion))  # type: ignore[misc]
         context = app._context
+        channel = context.channels[context.default_channel]
         dispatch, recording, composer = Dispatch(context), Recording(context), Composer()
         writer = MailWriter("Shop <shop@example.com>")
         with app.store.reading() as reader:
@@ -58,6 +65,8 @@ def measure(count: int, folder: Path) -> dict[str, float]:
             outcomes = timed("send", lambda m=messages: channel.send(m))  # type: ignore[misc]
             sent = [Sent(job, outcome) for job, outcome in zip(claim, outcomes, strict=True)]
             timed("record", lambda s=sent: recording.record(s))  # type: ignore[misc]
+        if counted is not None:
+            timed("metrics", counted.look)
         app.close()
     return {stage: round(nanoseconds / count / 1e3, 1) for stage, nanoseconds in spent.items()}
 
@@ -65,8 +74,10 @@ def measure(count: int, folder: Path) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5_000)
+    parser.add_argument("--watched", action="store_true")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(parser.parse_args().count, Path(folder))))
+        print(json.dumps(measure(given.count, Path(folder), watched=given.watched)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tactful import errors
     from tactful.app import Tactful
+    from tactful.client.asynchronous import AsyncClient
+    from tactful.client.blocking import Client
     from tactful.core.model import (
         Accepted,
         Event,
@@ -35,6 +37,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Accepted",
+    "AsyncClient",
+    "Client",
     "Event",
     "Message",
     "NotificationType",
@@ -54,6 +58,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncClient": "tactful.client.asynchronous",
+    "Client": "tactful.client.blocking",
     "Receipt": "tactful.engine.requests",
     "Rule": "tactful.core.rules",
     "Settings": "tactful.engine.settings",

@@ -20,7 +20,9 @@ from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from tactful.channels.egress import Egress, wall_clock
 from tactful.channels.inbox import InboxChannel
+from tactful.channels.webhook import signing_keys
 from tactful.core.errors import ConfigError, OverLimit, RequestError, Unavailable
 from tactful.core.model import HOUR, Event, Millis, NotificationType, State
 from tactful.core.names import name_key
@@ -29,20 +31,27 @@ from tactful.engine.admission import Admission
 from tactful.engine.compose import Composer
 from tactful.engine.context import Context
 from tactful.engine.directory import Directory
+from tactful.engine.endpoints import Endpoints
+from tactful.engine.engagement import Engagement
 from tactful.engine.feedback import Feedback
 from tactful.engine.identity import Ids
 from tactful.engine.insight import Inbox, Insight, Stats, Why
+from tactful.engine.keys import Keys
+from tactful.engine.links import Links, links_of
 from tactful.engine.listeners import Listener, Listeners
 from tactful.engine.people import find
 from tactful.engine.policies import Policies, rules_of, templates_of, types_of
+from tactful.engine.reports import Reports
+from tactful.engine.reputation import Reputation
 from tactful.engine.requests import Broadcast, Receipt, Request, Submission, parse_request
 from tactful.engine.rulebook import Rulebook
 from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
-from tactful.engine.unsubscribe import Unsubscribe
 from tactful.engine.upkeep import Upkeep
-from tactful.ports import Channel, Clock, Delivery, Reader, Store
-from tactful.runtime.clock import StoreClock, SystemClock, running
+from tactful.engine.users import User, users_of
+from tactful.ports import Channel, Clock, Delivery, Probe, Reader, Store, Unwatched
+from tactful.runtime.clock import StoreClock, SystemClock, running, seconds
+from tactful.runtime.courier import Courier
 from tactful.runtime.entropy import new_name, new_secret, random_bits
 from tactful.runtime.worker import Worker
 from tactful.stores.memory import MemoryStore
@@ -50,11 +59,10 @@ from tactful.stores.named_sql import Schema
 from tactful.stores.sqlite.connection import schema_of as sqlite_schema_of
 from tactful.stores.sqlite.store import SqliteStore
 from tactful.stores.sqlite.viewing import viewing as sqlite_viewing
+from tactful.telemetry.watched import WatchedChannel, WatchedStore
 from tactful.templates.library import Template
 
 PRUNE_EVERY_MS = HOUR
-SECRET_NOTE = "unsubscribe_secret"  # noqa: S105 - the name of a note, not a secret
-
 
 POSTGRES = ("postgresql:", "postgres:")
 
@@ -121,9 +129,11 @@ class Tactful:
 
     `store` is a URL or a store; `channels` are the ways to recipients, the first of which is the
     default; an `inbox` channel is always there. `seed` makes ids repeatable. `unsubscribe` is an
-    https URL with `{token}` in it, for the unsubscribe headers of mails. `owner` is the name of
-    this worker in its leases, by default a random one: with it somebody else can release them when
-    it is gone.
+    https URL with `{token}` in it, for the unsubscribe headers of mails. `tracking` is the URL of
+    the HTTP service: with it the HTML of mails tells when it is opened, and which links are
+    followed; where it is https, unsubscribing goes there, too. `owner` is the name of this worker
+    in its leases, by default a random one: with it somebody else can release them when it is gone.
+    `probe` is told what the work takes; `telemetry.timings` has one.
 
     Safe to use from many threads. `with app:` works in the background; without, `tick` does what
     is due. Raises ConfigError, Unavailable.
@@ -138,7 +148,10 @@ class Tactful:
         settings: Settings | None = None,
         seed: int | None = None,
         unsubscribe: str | None = None,
+        tracking: str | None = None,
         owner: str = "",
+        egress: Egress | None = None,
+        probe: Probe | None = None,
     ) -> None:
         ways = list(channels)
         if all(channel.name != "inbox" for channel in ways):
@@ -147,7 +160,13 @@ class Tactful:
         if len(set(names)) != len(names):
             raise ConfigError(f"channels: names must differ, not {', '.join(names)}")
         self.store: Store = open_store(store) if isinstance(store, str) else store
+        self.channels: Mapping[str, Channel] = dict(zip(names, ways, strict=True))
+        self.probe: Probe = probe if probe is not None else Unwatched()
+        if probe is not None:
+            self.store = WatchedStore(self.store, probe, seconds)
+            ways = [WatchedChannel(channel, probe, seconds) for channel in ways]
         self.clock: Clock = clock if clock is not None else clock_of(self.store)
+        self.settings = settings if settings is not None else Settings()
         self._context = Context(
             self.store,
             Rulebook(),
@@ -155,15 +174,17 @@ class Tactful:
             names[0],
             Timekeeper(self.clock),
             Ids(random_bits(seed)),
-            settings if settings is not None else Settings(),
+            self.settings,
             self._changed,
             owner or new_name(),
             running,
+            self.probe,
         )
-        self._unsubscribe = Unsubscribe(unsubscribe, self._secret()) if unsubscribe else None
-        composer = Composer(self._unsubscribe)
+        self.links: Links = links_of(self._context, new_secret, unsubscribe, tracking)
+        composer = Composer(self.links)
         self._admission = Admission(self._context)
         self._feedback = Feedback(self._context)
+        self.engagement = Engagement(self._context, self._feedback)
         self._listeners = Listeners(self._context)
         self._upkeep = Upkeep(self._context)
         self._insight = Insight(self._context, composer, self._feedback)
@@ -171,8 +192,15 @@ class Tactful:
         self._settled = threading.Event()
         self._pruned_at: Millis | None = None
         self.rules: Policies[Rule] = rules_of(self._context)
+        self.reputation = Reputation(self._context, self.rules)
+        self.reports = Reports(self._context, self._feedback, self.reputation)
         self.types: Policies[NotificationType] = types_of(self._context)
         self.templates: Policies[Template] = templates_of(self._context)
+        self.keys = Keys(self._context, new_secret)
+        self.users: Policies[User] = users_of(self._context)
+        self._egress = egress if egress is not None else Egress()
+        self.endpoints = Endpoints(self._context, self._check_endpoint)
+        self._courier = Courier(self._context, self._egress, wall_clock)
         self.recipients = Directory(self._context)
 
     # Sending ----------------------------------------------------------------------------------
@@ -204,6 +232,25 @@ class Tactful:
                 raise RequestError(field, error.value, error.bound) from None
         return self._admission.submit(requests) if requests else []
 
+    def send_each(self, items: Iterable[Submission]) -> list[Receipt | RequestError]:
+        """Submit many notifications; a receipt, or what is wrong with it, for each, in order.
+
+        Those that can be are stored together. Raises Unavailable; nothing is stored then.
+        """
+        found: list[Receipt | RequestError] = []
+        requests: list[Request] = []
+        places: list[int] = []
+        for place, item in enumerate(items):
+            try:
+                requests.append(_request(item))
+            except RequestError as error:
+                found.append(error)
+                continue
+            places.append(place)
+        for place, result in zip(places, self._admission.submit_each(requests), strict=True):
+            found.insert(place, result)
+        return found
+
     def broadcast(self, **fields: Unpack[Broadcast]) -> Receipt:
         """Submit one notification to everyone registered now; fields as for `send`, without `to`.
 
@@ -223,14 +270,18 @@ class Tactful:
 
     def tick(self) -> Counter[str]:
         """Do everything that is due at `clock.now()`; gives how many came into each state."""
-        return self._worker.tick()
+        done = self._worker.tick()
+        self._courier.pump()
+        return done
 
     def start(self) -> None:
         """Work in the background until `stop`."""
         self._worker.start()
+        self._courier.start()
 
     def stop(self) -> None:
         """Claim nothing more; let what is under way finish and be recorded."""
+        self._courier.stop()
         self._worker.stop()
 
     def drain(self, timeout_s: float | None = None) -> bool:
@@ -269,7 +320,9 @@ class Tactful:
     # Facts ------------------------------------------------------------------------------------
 
     def record(self, event: Event | str, delivery_id: str = "", **data: Any) -> bool:
-        """Apply a fact from outside: delivered, lost, bounced, opened or clicked.
+        """Apply a fact from outside: delivered, lost, bounced, opened, clicked or complained.
+
+        `bounce="hard"` or `"soft"` with a bounce makes it count against the address, too.
 
         True if it was news; what does not fit or is unknown changes nothing.
         """
@@ -298,9 +351,7 @@ class Tactful:
 
     def unsubscribe(self, token: str) -> tuple[str, str]:
         """Honour an unsubscribe token; gives (recipient, category)."""
-        if self._unsubscribe is None:
-            raise ConfigError("unsubscribe: no URL is configured")
-        return self._unsubscribe.redeem(self.store, token)
+        return self.links.unsubscribe.redeem(token)
 
     # Questions --------------------------------------------------------------------------------
 
@@ -354,6 +405,15 @@ class Tactful:
             "unknown_types": sorted(name for name in unknown if not book.knows(name)),
         }
 
+    def listeners_behind(self) -> dict[str, int]:
+        """How many events each listener of this engine has still to be told, by its name."""
+        return self._listeners.behind()
+
+    @property
+    def working(self) -> bool:
+        """Whether it works in the background."""
+        return self._worker.running
+
     def prune(self, keep_ms: Millis | None = None) -> int:
         """Delete what has served its time, in bounded steps; gives how many rows."""
         gone = 0
@@ -365,6 +425,14 @@ class Tactful:
 
     def _changed(self) -> None:
         self._worker.wake()
+
+    def _check_endpoint(self, url: str, secrets: tuple[str, ...]) -> None:
+        """Whether an endpoint may be there; raises RequestError."""
+        self._egress.target(url)
+        try:
+            signing_keys(secrets)
+        except ConfigError as error:
+            raise RequestError("secrets", "...", str(error).partition(": ")[2]) from None
 
     def _close_channels(self) -> None:
         for channel in self._context.channels.values():
@@ -380,14 +448,6 @@ class Tactful:
             except Unavailable:
                 self._pruned_at = now
                 raise
-
-    def _secret(self) -> str:
-        with self.store.transaction() as tx:
-            secret = tx.note(SECRET_NOTE)
-            if secret is None:
-                secret = new_secret()
-                tx.set_note(SECRET_NOTE, secret)
-            return secret
 
 
 def _request(

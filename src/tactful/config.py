@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tactful import values
+from tactful import receiving, values
 from tactful.channels.address import parse_domain, parse_email, parse_mailbox
 from tactful.channels.settings import (
     Apprise,
@@ -43,8 +43,10 @@ from tactful.core.model import NotificationType
 from tactful.core.retry import RetryPolicy
 from tactful.core.rules import Rule, rule_from
 from tactful.engine.requests import parse_duration
-from tactful.engine.settings import Settings
+from tactful.engine.settings import Settings, Tolerance
+from tactful.engine.tracking import checked_base
 from tactful.ports import Channel
+from tactful.serving import Http
 from tactful.stores.urls import without_password
 from tactful.templates.library import Renderer, Template
 
@@ -67,15 +69,36 @@ class Policies:
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """Where mail is taken in, and the certificate by which keys may come from elsewhere.
+
+    Without `port` it stays shut; without `host` it is where HTTP is answered. `certificate` and
+    `private_key` are PEM files, and `hostname` the name that they are for.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    certificate: str | None = None
+    private_key: str | None = None
+    hostname: str = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that is set, checked. `file` is where it was read from, if there is one."""
 
     store: str = field(default=STORE, repr=False)
     unsubscribe: str | None = None
+    tracking: str | None = None
     engine: Settings = field(default_factory=Settings)
     smtp: Smtp | None = None
     webhook: Webhook | None = None
     apprise: tuple[Apprise, ...] = ()
+    reach: Reach = field(default_factory=Reach)
+    submission: Door = field(default_factory=Door)
+    http: Http = field(default_factory=Http)
+    inbound: receiving.Inbound | None = None
+    receipts: receiving.Receipts = field(default_factory=receiving.Receipts)
     policies: Policies = field(default_factory=Policies)
     file: Path | None = None
     ignored: tuple[str, ...] = ()
@@ -97,6 +120,8 @@ class Config:
 KEYS: Final[Mapping[str, values.Reader]] = {
     "store": values.text,
     "unsubscribe": values.text,
+    "tracking": values.text,
+    "http.metrics": values.one_of("open", "key", "off"),
     "engine.lease": values.duration,
     "engine.permit": values.duration,
     "engine.batch": values.whole(1),
@@ -112,6 +137,7 @@ KEYS: Final[Mapping[str, values.Reader]] = {
     "engine.retry.cap": values.duration,
     "engine.retry.tries_max": values.whole(1),
     "engine.retry.crashes_max": values.whole(1),
+    **receiving.KEYS,
     "smtp.host": values.text,
     "smtp.port": values.whole(1, 65_535),
     "smtp.security": values.one_of("none", "starttls", "tls"),
@@ -146,12 +172,21 @@ KEYS: Final[Mapping[str, values.Reader]] = {
     "egress.allow_http": values.flag,
     "egress.ports": values.several(values.whole(1, 65_535)),
     "egress.timeout": values.duration,
+    "http.rate": values.whole(1, 1_000_000),
+    "http.burst": values.whole(1, 1_000_000),
+    "http.timeout": values.duration,
+    "submission.host": values.text,
+    "submission.port": values.whole(1, 65_535),
+    "submission.certificate": values.text,
+    "submission.private_key": values.text,
+    "submission.hostname": values.parsed(parse_domain),
 }
 """Every key that can be set, with the function that reads its value."""
 
 SECRET_KEYS: Final = (
     *("store", "smtp.username", "smtp.password", "smtp.backup.username", "smtp.backup.password"),
     *("smtp.dkim.key", "smtp.dkim.second_key", "webhook.url", "webhook.secrets"),
+    *receiving.SECRET_KEYS,
 )
 """Keys that can also come from a file of their own: `smtp.password_file`, `TACTFUL_..._FILE`."""
 
@@ -193,6 +228,13 @@ def load(
         engine=_settings(raw),
         smtp=_smtp(raw),
         webhook=_webhook(raw),
+        reach=Reach(**_section(raw, "egress.")),
+        submission=_submission(raw),
+        http=Http(**_section(raw, "http.")),
+        inbound=receiving.inbound_of(_section(raw, "inbound.")),
+        receipts=receiving.receipts_of(
+            {key: _value(raw, key) for key in raw if key.startswith("receipts.")}
+        ),
         apprise=apprise_services(table.get("apprise", {}), _apprise_urls(raw), file),
         policies=policies_of(table, file) if file is not None else Policies(),
         file=file,
@@ -244,7 +286,15 @@ def _known_near(key: str) -> str:
     every = (*KEYS, *(f"{secret}_file" for secret in SECRET_KEYS))
     table = key.rpartition(".")[0]
     near = [known for known in every if table and known.rpartition(".")[0] == table]
-    tables = ("engine.*", "smtp.*", "webhook.*", "egress.*", *(f"{kind}.NAME" for kind in _NAMED))
+    tables = (
+        "engine.*",
+        "smtp.*",
+        "webhook.*",
+        "egress.*",
+        *("feedback.*", "inbound.*", "receipts.*"),
+        "submission.*",
+        *(f"{kind}.NAME" for kind in _NAMED),
+    )
     top = (*(known for known in every if "." not in known), *tables)
     return f"known are {', '.join(near or top)}"
 
@@ -307,12 +357,18 @@ def _section(raw: Mapping[str, _Raw], prefix: str) -> dict[str, Any]:
 
 
 def _top(raw: Mapping[str, _Raw]) -> dict[str, Any]:
-    found = {key: _value(raw, key) for key in ("store", "unsubscribe") if key in raw}
+    found = {key: _value(raw, key) for key in ("store", "unsubscribe", "tracking") if key in raw}
     link = found.get("unsubscribe")
     if link is not None and not (link.startswith("https://") and "{token}" in link):
         origin = raw["unsubscribe"].origin
         bound = "must be an https URL with {token} in it"
         raise ConfigError(f"unsubscribe: {bound} (got {link!r}), in {origin}")
+    if "tracking" in found:
+        try:
+            found["tracking"] = checked_base(found["tracking"])
+        except ConfigError as error:
+            shown = repr(found["tracking"])[:120]
+            raise ConfigError(f"{error} (got {shown}), in {raw['tracking'].origin}") from None
     return found
 
 
@@ -322,8 +378,9 @@ def _settings(raw: Mapping[str, _Raw]) -> Settings:
         raise ConfigError(
             f"engine.retry.cap: must be at least the base, {retry.base_ms} ms (got {retry.cap_ms})"
         )
+    feedback = Tolerance(**_section(raw, "feedback."))
     try:
-        return Settings(**_section(raw, "engine."), retry=retry)
+        return Settings(**_section(raw, "engine."), retry=retry, feedback=feedback)
     except ConfigError as error:
         raise ConfigError(f"engine.{str(error).replace('_ms:', ' (ms):', 1)}") from None
 
@@ -353,6 +410,13 @@ def _webhook(raw: Mapping[str, _Raw]) -> Webhook | None:
         return None
     _complete(given, "webhook", "secrets")
     return Webhook(**given, reach=reach)
+
+
+def _submission(raw: Mapping[str, _Raw]) -> Door:
+    given = _section(raw, "submission.")
+    if "certificate" in given or "private_key" in given:
+        _complete(given, "submission", "certificate", "private_key")
+    return Door(**given)
 
 
 def _apprise_urls(raw: Mapping[str, _Raw]) -> dict[str, str]:
@@ -413,12 +477,14 @@ def _known(body: Mapping[str, Any], known: tuple[str, ...]) -> None:
 
 
 def _type(name: str, body: Mapping[str, Any]) -> NotificationType:
-    _known(body, ("category", "channels", "priority", "ttl", "on_ambiguous", "mandatory"))
+    switches = ("mandatory", "tracked")
+    _known(body, ("category", "channels", "priority", "ttl", "on_ambiguous", *switches))
     given = {key: value for key, value in body.items() if key != "ttl"}
     if not isinstance(given.setdefault("channels", []), list):
         raise RequestError("channels", given["channels"], "must be a list of channel names")
-    if not isinstance(given.get("mandatory", False), bool):
-        raise RequestError("mandatory", given["mandatory"], "must be true or false")
+    for switch in switches:
+        if not isinstance(given.get(switch, False), bool):
+            raise RequestError(switch, given[switch], "must be true or false")
     ttl = parse_duration(body["ttl"], "ttl") if "ttl" in body else None
     return NotificationType(name, **{**given, "channels": tuple(given["channels"])}, ttl_ms=ttl)
 

@@ -54,6 +54,7 @@ def test_spans_are_texts_or_milliseconds(tmp_path: Path):
 def test_every_key_can_come_from_the_environment(tmp_path: Path):
     values = {
         "unsubscribe": "https://example.org/u/{token}",
+        "tracking": "https://example.org/",
         "engine.unknown_types": "reject",
         "smtp.security": "tls",
         "smtp.sender": "me@example.org",
@@ -65,6 +66,12 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
         "egress.allow_networks": "10.0.0.0/8",
         "egress.allow_http": "true",
         "engine.retry.base": "20s",
+        "feedback.breaker": "stop",
+        "inbound.address": "bounce@example.org",
+        "inbound.port": "2525",
+        "inbound.protocol": "lmtp",
+        "receipts.url": "https://example.org",
+        "receipts.ses.topics": "arn:aws:sns:eu-west-1:1:a",
     }
     environ = {
         "TACTFUL_" + key.upper().replace(".", "_"): values.get(
@@ -83,6 +90,7 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
     )
 
     assert config.ignored == ()
+    assert config.tracking == "https://example.org"
     assert config.smtp is not None
     assert (config.smtp.port, config.smtp.batch, config.smtp.security) == (7, 8, "tls")
     assert config.smtp.dkim is not None
@@ -145,6 +153,8 @@ def test_what_others_put_into_the_environment_is_listed_not_refused():
         ("store = 3", "store: must be a text that is not empty (got a secret), in {file}"),
         ("unsubscribe = 'http://x/{token}'", "unsubscribe: must be an https URL with {token}"),
         ("unsubscribe = 'https://x/'", "(got 'https://x/'), in {file}"),
+        ("tracking = 'example.org'", "tracking: must be a URL such as https://example.com"),
+        ("tracking = 'ftp://x.test'", "(got 'ftp://x.test'), in {file}"),
         (SMTP + "port = 70000", "smtp.port: must be a whole number from 1 to 65535 (got 70000)"),
         (
             SMTP + "security = 'ssl'",

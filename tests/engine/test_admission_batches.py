@@ -7,8 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from engine_bench import DAY, HOUR, MINUTE, START, Bench, asked
 
+from tactful import Rule, Tactful
 from tactful.core.errors import IdempotencyConflict, RequestError
 from tactful.core.model import State
+from tactful.engine.requests import Receipt
+from tactful.ports import Store
+from tactful.testing import ManualClock
 
 WEEK = 7 * DAY
 
@@ -163,6 +167,85 @@ def test_many_callers_never_get_one_slot_too_many(bench: Bench) -> None:
         "send": 3,
         "defer": 37,
     }
+
+
+# Each for itself ------------------------------------------------------------------------------
+
+
+def test_what_is_wrong_with_one_is_no_trouble_of_the_others(bench: Bench) -> None:
+    bench.rule("one", "1/hour")
+
+    found = bench.admission.submit_each(
+        [asked(), asked(channels=["fax"]), asked(), asked(template="none"), asked(to="bob")]
+    )
+
+    words = [one.decision if isinstance(one, Receipt) else one.field for one in found]
+    assert words == ["send", "channels", "defer", "template", "send"]
+    assert len(bench.deliveries()) == 3
+    bench.run()
+    assert len(bench.messages) == 2
+
+
+def test_a_key_with_two_bodies_is_wrong_where_it_comes_second(bench: Bench) -> None:
+    found = bench.admission.submit_each(
+        [
+            asked(idempotency_key="k"),
+            asked(idempotency_key="k", text="other"),
+            asked(idempotency_key="k"),
+        ]
+    )
+    again = bench.admission.submit_each([asked(idempotency_key="k", text="other")])
+
+    assert isinstance(found[0], Receipt)
+    assert isinstance(found[1], IdempotencyConflict)
+    assert isinstance(found[2], Receipt)
+    assert found[2].replayed
+    assert isinstance(again[0], IdempotencyConflict)
+    assert len(bench.deliveries()) == 1
+
+
+def test_one_that_is_wrong_takes_no_slot(bench: Bench) -> None:
+    bench.rule("one", "1/hour")
+    found = bench.admission.submit_each(
+        [asked(idempotency_key="k"), asked(idempotency_key="k", text="other"), asked(to="bob")]
+    )
+
+    bench.run()
+
+    assert isinstance(found[2], Receipt)
+    assert found[2].decision == "send"
+    assert sorted(message.recipient for message in bench.messages) == ["ada", "bob"]
+
+
+def test_all_or_none_is_still_all_or_none(bench: Bench) -> None:
+    with pytest.raises(RequestError) as refused:
+        bench.send_all([asked(), asked(channels=["fax"]), asked(template="none")])
+
+    assert refused.value.field == "channels"
+    assert bench.deliveries() == []
+
+
+def test_nothing_is_admitted_of_nothing(bench: Bench) -> None:
+    assert bench.admission.submit_each([]) == []
+
+
+def test_each_item_of_a_caller_has_its_result_in_its_place(store: Store) -> None:
+    app = Tactful(store, clock=ManualClock(START))
+    app.rules.put(Rule("one", "1/hour"))
+
+    found = app.send_each(
+        [
+            {"type": "news", "to": "ada", "text": "w"},
+            {"type": "news", "to": "", "text": "w"},
+            {"type": "news", "to": "ada", "text": "w", "channels": ["fax"]},
+            {"to": "ada", "text": "w"},  # type: ignore[typeddict-item]
+            {"type": "news", "to": "ada", "text": "w"},
+        ]
+    )
+
+    words = [one.decision if isinstance(one, Receipt) else one.field for one in found]
+    assert words == ["send", "to", "channels", "type", "defer"]
+    assert app.send_each([]) == []
 
 
 # Broadcasts ----------------------------------------------------------------------------------

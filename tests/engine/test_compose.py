@@ -6,7 +6,7 @@ from engine_bench import HOUR, START, Bench
 
 from tactful.core.model import Recipient, Rejected, State
 from tactful.engine.compose import Composer
-from tactful.engine.unsubscribe import Unsubscribe
+from tactful.engine.links import links_of
 from tactful.templates.library import Template
 
 SECRET = "ab" * 32
@@ -135,7 +135,7 @@ def test_the_headers_of_unsubscribing_are_on_what_is_not_mandatory(bench: Bench)
     bench.type("recall", category="safety", mandatory=True)
     bench.send("news")
     bench.send("recall")
-    composer = Composer(Unsubscribe("https://x.test/u/{token}", SECRET))
+    composer = Composer(links_of(bench.context, lambda: SECRET, "https://x.test/u/{token}"))
 
     news, recall = (composer.message(job, bench.book) for job in bench.claim())
 

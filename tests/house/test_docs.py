@@ -32,8 +32,11 @@ from tactful.core.retry import RetryPolicy
 from tactful.core.rules import Rule, rule_from
 from tactful.core.settle import QUARANTINED
 from tactful.engine.admission import _EVENT_NAMES
+from tactful.engine.endpoints import ENDPOINT, SET_ASIDE, STOPPED
+from tactful.engine.keys import KEY
 from tactful.engine.listeners import OWN_EVENTS
 from tactful.engine.rulebook import RULE, TEMPLATE, TYPE
+from tactful.engine.users import USER
 from tactful.errors import InvalidRule
 from tactful.sim.reading import read_scenario
 
@@ -228,7 +231,7 @@ def emitted() -> tuple[set[str], set[str]]:
     """The names of events that stand in the engine's code, and where they are computed."""
     names: set[str] = set()
     computed: set[str] = set()
-    for path in sorted(ENGINE.glob("*.py")):
+    for path in sorted([*ENGINE.glob("*.py"), ENGINE.parent / "runtime/courier.py"]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
@@ -265,9 +268,13 @@ COMPUTED: dict[str, set[str]] = {
     "dispatch.py: QUARANTINED": {QUARANTINED},
     "fanout.py: name": {"accepted", "suppressed"},
     "feedback.py: name": set(FEEDBACK),
-    "feedback.py: target.value": {state.value for state in FEEDBACK.values()},
+    "feedback.py: FEEDBACK[name].value": {state.value for state in FEEDBACK.values()},
     "listeners.py: OWN_EVENTS": {OWN_EVENTS},
-    "policies.py: f'{self._kind}.changed'": {f"{kind}.changed" for kind in (RULE, TYPE, TEMPLATE)},
+    "policies.py: f'{self._kind}.changed'": {
+        f"{kind}.changed" for kind in (RULE, TYPE, TEMPLATE, KEY, USER, ENDPOINT)
+    },
+    "courier.py: SET_ASIDE": {SET_ASIDE},
+    "courier.py: STOPPED": {STOPPED},
     "recording.py: name": {"digested"} | settled_names(),
     "recording.py: settled.event": settled_names(),
 }

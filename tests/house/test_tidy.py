@@ -57,10 +57,19 @@ HTTP_CLIENTS = (
     "urllib.request",
     "urllib3",
 )
-HTTP_HOMES = ("src/tactful/channels/egress/", "src/tactful/testing/")
+HTTP_HOMES = (
+    "src/tactful/channels/egress/",
+    "src/tactful/client/",  # goes to the one place that it was given, for somebody else's program
+    "src/tactful/testing/",
+)
 
 RANDOM_SOURCES = ("random", "secrets", "os.urandom", "uuid.uuid1", "uuid.uuid4")
-RANDOM_HOMES = ("src/tactful/runtime/", "src/tactful/sim/", "src/tactful/testing/")
+RANDOM_HOMES = (
+    "src/tactful/client/",  # keys for repeating; there is no engine here that could give them
+    "src/tactful/runtime/",
+    "src/tactful/sim/",
+    "src/tactful/testing/",
+)
 
 # fmt: off
 CORE_MAY_IMPORT = frozenset(

@@ -91,7 +91,7 @@ class WebhookChannel:
         self.address_kind: str | None = "webhook" if url is None else None
         self.concurrency = connections
         self.batch = batch
-        self._keys = _keys(secrets)
+        self._keys = signing_keys(secrets)
         self._egress = egress if egress is not None else Egress()
         self._target = self._egress.target(url) if url is not None else None
         self._clock = clock
@@ -143,15 +143,7 @@ class WebhookChannel:
         return outcome_of(answer, self._clock())
 
     def _headers(self, message: Message, target: Target, body: bytes) -> dict[str, str]:
-        seconds = self._clock() // SECOND
-        signatures = [_signature(key, message.id, seconds, body) for key in self._keys_for(target)]
-        return {
-            "Content-Type": "application/json",
-            "User-Agent": "Tactful",
-            "webhook-id": message.id,
-            "webhook-timestamp": str(seconds),
-            "webhook-signature": " ".join(signatures),
-        }
+        return signed_headers(self._keys_for(target), message.id, self._clock() // SECOND, body)
 
     def _keys_for(self, target: Target) -> list[bytes]:
         if self._target is not None:
@@ -179,6 +171,19 @@ def body_of(message: Message) -> bytes:
         },
         separators=(",", ":"),
     ).encode()
+
+
+def signed_headers(
+    keys: Sequence[bytes], id_: str, seconds: int, body: bytes, kind: str = "application/json"
+) -> dict[str, str]:
+    """The headers of a request that carries `body`, of a media type, with a signature per key."""
+    return {
+        "Content-Type": kind,
+        "User-Agent": "Tactful",
+        "webhook-id": id_,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": " ".join(_signature(key, id_, seconds, body) for key in keys),
+    }
 
 
 def outcome_of(answer: Answer, now: Millis) -> Outcome:
@@ -237,7 +242,7 @@ def verify_signature(
         raise RequestError("webhook-timestamp", stamp, f"must be within {tolerance_ms} ms of now")
     found = [text.encode() for text in given["webhook-signature"].split()]
     good = False
-    for key in _keys(secrets):
+    for key in signing_keys(secrets):
         wanted = _signature(key, given["webhook-id"], int(stamp), body).encode()
         for signature in found:
             good |= hmac.compare_digest(wanted, signature)
@@ -250,7 +255,8 @@ def _signature(key: bytes, message_id: str, seconds: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
-def _keys(secrets: str | Sequence[str]) -> list[bytes]:
+def signing_keys(secrets: str | Sequence[str]) -> list[bytes]:
+    """The keys that secrets stand for; raises ConfigError for one that is none."""
     texts = [secrets] if isinstance(secrets, str) else list(secrets)
     if not texts:
         raise ConfigError("webhook: secrets must hold at least one")

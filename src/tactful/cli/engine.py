@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tactful.app import Tactful
+from tactful.channels.rehearsal import Rehearsal
 from tactful.cli.options import wanted
 from tactful.config import Config, load
+from tactful.ports import Probe
 
 
 def configured() -> Config:
@@ -17,15 +19,18 @@ def configured() -> Config:
     return load(options.config, store=options.store)
 
 
-def build(config: Config, owner: str = "") -> Tactful:
+def build(config: Config, owner: str = "", probe: Probe | None = None) -> Tactful:
     """An engine as configured: the first of mail, webhooks and Apprise is the default channel."""
-    channels = config.channels()
+    channels = [Rehearsal(channel) for channel in config.channels()]
     return Tactful(
         config.store,
         channels=channels,
         settings=config.engine,
         unsubscribe=config.unsubscribe,
+        tracking=config.tracking,
         owner=owner,
+        probe=probe,
+        egress=config.reach.egress(),
     )
 
 

@@ -25,6 +25,9 @@ store = {store}
 # For the one-click unsubscribe headers of mails; has to lead to your service.
 # unsubscribe = "https://example.com/unsubscribe/{{token}}"
 
+# Where `tactful serve` is reachable for recipients: opens and clicks in mails are counted then.
+# tracking = "https://example.com"
+
 [engine]
 # Spans are texts such as "90s", "30m", "2h" and "3d".
 # lease = "15m"             # how long a worker may be silent before its deliveries go to another

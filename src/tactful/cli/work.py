@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import signal
@@ -15,6 +16,7 @@ import click
 
 from tactful.app import Tactful
 from tactful.cli.engine import configured, opened
+from tactful.cli.log_format import JSON, log_format, log_json
 from tactful.cli.options import note, shared, show
 from tactful.cli.supervising import supervise
 from tactful.cli.tally import Tally, in_words
@@ -23,6 +25,8 @@ from tactful.core.model import Millis
 from tactful.engine.requests import parse_duration
 from tactful.engine.zones import iso
 from tactful.runtime.supervise import UP
+
+log = logging.getLogger("tactful.work")
 
 REPORT_S = 1.0
 PROCESSES_MAX: Final = 64
@@ -50,9 +54,12 @@ the main thread; setting an event there can wait for ever for a lock that the ma
 )
 @click.option("--once", is_flag=True, help="Send what is due and exit.")
 @click.option("--quiet", is_flag=True, help="No lines about what happens.")
+@log_format
 @click.option("--member", metavar="OWNER", hidden=True, help="One of a group, with its leases.")
 @shared
-def command(processes: int, patience: str, once: bool, quiet: bool, member: str | None) -> None:
+def command(
+    *, processes: int, patience: str, once: bool, quiet: bool, log_format: str, member: str | None
+) -> None:
     """Send what is due, until interrupted.
 
     Any number of these may work on one store. On SIGINT or SIGTERM nothing more is begun, and what
@@ -62,7 +69,9 @@ def command(processes: int, patience: str, once: bool, quiet: bool, member: str 
     if member is not None:
         _work_in_group(member)
     elif processes == 1:
-        _work_alone(once=once, quiet=quiet)
+        _work_alone(once=once, quiet=quiet, as_json=log_format == JSON)
+    elif log_format == JSON:
+        raise ConfigError("--log-format: json needs one process (got --processes above 1)")
     elif once:
         raise ConfigError("--once: needs no more than one process (got --processes above 1)")
     else:
@@ -79,10 +88,13 @@ def _span(text: str) -> Millis:
 # One process ----------------------------------------------------------------------------------
 
 
-def _work_alone(*, once: bool, quiet: bool) -> None:
+def _work_alone(*, once: bool, quiet: bool, as_json: bool) -> None:
     config = configured()
     with opened(config) as app, _until_told() as bell:
         tally = Tally(app.store)
+        if as_json:
+            log_json(app, events=True)
+            log.info("working")
         if not quiet and not once:
             note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
         app.start()

@@ -94,8 +94,10 @@ FEEDBACK: Final[dict[str, State]] = {
     "bounced": _S.BOUNCED,
     "opened": _S.DELIVERED,
     "clicked": _S.DELIVERED,
+    "complained": _S.DELIVERED,
 }
-"""What a fact from outside says about the state: an opened message has surely arrived."""
+"""What a fact from outside says about the state: an opened message has surely arrived, and so has
+one that somebody complained about."""
 
 
 def can_move(old: State, new: State) -> bool:

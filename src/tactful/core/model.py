@@ -243,7 +243,8 @@ class NotificationType:
     """The kind of a notification and what it brings along by default.
 
     `ttl_ms` is the time to live from acceptance. `on_ambiguous` is `retry` (at least once) or
-    `hold` (at most once). A `mandatory` type ignores `mute`, never the suppression list.
+    `hold` (at most once). A `mandatory` type ignores `mute` and complaints, and nothing else that
+    is on the suppression list.
     """
 
     name: str
@@ -253,6 +254,7 @@ class NotificationType:
     ttl_ms: Millis | None = None
     on_ambiguous: str = "retry"
     mandatory: bool = False
+    tracked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,15 @@ class Admission:
         self._context.changed()
         return receipts
 
+    def submit_each(self, requests: Sequence[Request]) -> list[Receipt | RequestError]:
+        """Admit those that can be; a receipt or what is wrong for each, in order.
+
+        Raises Unavailable; nothing is stored then.
+        """
+        found = self._committed(lambda batch: batch.admit_each(requests))
+        self._context.changed()
+        return found
+
     def _run(self, groups: Sequence[Sequence[Request]]) -> list[list[Receipt]]:
         requests = [request for group in groups for request in group]
         receipts = iter(self._committed(lambda batch: batch.admit(requests)))
@@ -121,24 +130,47 @@ class _Batch:
     # Whole batches ----------------------------------------------------------------------------
 
     def admit(self, requests: Sequence[Request]) -> list[Receipt]:
+        """All or none: raises the first error."""
+        receipts = []
+        for found in self.admit_each(requests, stop=True):
+            assert isinstance(found, Receipt), "the first error stops it"
+            receipts.append(found)
+        return receipts
+
+    def admit_each(
+        self, requests: Sequence[Request], *, stop: bool = False
+    ) -> list[Receipt | RequestError]:
+        """A receipt or an error for each; with `stop` the first error is raised."""
         keys = [request.key for request in requests if request.key is not None]
         if keys:
             self._remembered = self._tx.remembered(keys)
         people = find(self._tx, [request.to for request in requests])
         self._tx.guard(list({person.id for person in people.values()}))
-        drafts = [
-            [] if self._replayed(request) else self._drafts(request, people[request.to])
-            for request in requests
-        ]
+        drafts: list[list[_Draft]] = []
+        wrong: dict[int, RequestError] = {}
+        for place, request in enumerate(requests):
+            drafts.append([])
+            try:
+                if not self._replayed(request):
+                    drafts[place] = self._drafts(request, people[request.to])
+            except RequestError as error:
+                if stop:
+                    raise
+                wrong[place] = error
         notifications = [
             self._notification(request, group[0].delivery)
             for request, group in zip(requests, drafts, strict=True)
             if group
         ]
         self._load([draft for group in drafts for draft in group])
-        receipts = [
-            self._receive(request, group) for request, group in zip(requests, drafts, strict=True)
-        ]
+        receipts: list[Receipt | RequestError] = []
+        for place, (request, group) in enumerate(zip(requests, drafts, strict=True)):
+            try:
+                receipts.append(wrong.get(place) or self._receive(request, group))
+            except IdempotencyConflict as error:  # with another one of these
+                if stop:
+                    raise
+                receipts.append(error)
         admitted = {delivery.notification_id for delivery in self._deliveries}
         self._tx.add_notifications([n for n in notifications if n.id in admitted])
         self._write()

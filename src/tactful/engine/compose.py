@@ -1,8 +1,9 @@
 """From a claimed delivery to the message that its channel gets.
 
 Content that was given literally goes out as it is; a template is chosen by the recipient's locale
-and the channel, and filled with the notification's data. A digest is one message made from the
-rendered parts of its members. What cannot be rendered is `Unfit`, with the reasons.
+and the channel, and filled with the notification's data, and with links for the recipient where
+they are configured. A digest is one message made from the rendered parts of its members. What
+cannot be rendered is `Unfit`, with the reasons.
 """
 
 from __future__ import annotations
@@ -13,11 +14,18 @@ from dataclasses import dataclass, replace
 from tactful.core.errors import RequestError
 from tactful.core.model import Content, Message
 from tactful.engine.dispatch import Job
+from tactful.engine.links import Links
 from tactful.engine.rulebook import Book
-from tactful.engine.unsubscribe import Unsubscribe
 from tactful.engine.zones import iso, zone_of
 from tactful.ports import Delivery
-from tactful.templates.library import DIGEST, Rendered, Renderer, RenderError, choose
+from tactful.templates.library import (
+    DIGEST,
+    Rendered,
+    Renderer,
+    RenderError,
+    Template,
+    choose,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +38,9 @@ class Unfit:
 class Composer:
     """Renders jobs; safe to use from many threads."""
 
-    def __init__(self, unsubscribe: Unsubscribe | None = None) -> None:
+    def __init__(self, links: Links | None = None) -> None:
         self._renderer = Renderer()
-        self._unsubscribe = unsubscribe
+        self._to_us = links
 
     def message(self, job: Job, book: Book) -> Message | Unfit:
         """The message of a job, or what in it keeps it from being made."""
@@ -58,7 +66,7 @@ class Composer:
             type=head.type,
             subject=parts.subject,
             text=parts.text,
-            html=parts.html,
+            html=self._tracked(parts.html, head, book),
             at=job.at,
             attempt=job.number,
             name=job.person.name,
@@ -68,23 +76,46 @@ class Composer:
         )
 
     def _headers(self, head: Delivery, book: Book) -> tuple[tuple[str, str], ...]:
-        if self._unsubscribe is None or book.type(head.type).mandatory:
+        if self._to_us is None or book.type(head.type).mandatory:
             return ()
-        return self._unsubscribe.headers(head)
+        return self._to_us.unsubscribe.headers(head)
+
+    def _tracked(self, html: str | None, head: Delivery, book: Book) -> str | None:
+        tracking = self._to_us.tracking if self._to_us is not None else None
+        if html is None or tracking is None or not book.type(head.type).tracked:
+            return html
+        return tracking.html(html, head)
 
     def _one(self, job: Job, delivery: Delivery, book: Book) -> Rendered:
         content = job.notifications[delivery.notification_id].content
-        return self.render(content, book, job.person.locale, delivery.channel)
+        return self.render(content, book, job.person.locale, delivery)
 
-    def render(self, content: Content, book: Book, locale: str, channel: str) -> Rendered:
-        """The three parts of some content; raises RenderError."""
+    def render(self, content: Content, book: Book, locale: str, delivery: Delivery) -> Rendered:
+        """The three parts of some content for one delivery; raises RenderError."""
         if content.template is None:
             return Rendered(content.subject, content.text, content.html)
-        template = choose(book.named(content.template), locale, channel)
+        template = choose(book.named(content.template), locale, delivery.channel)
         if template is None:
             raise RenderError(content.template, "subject", f"none fits the locale {locale!r}")
-        rendered = self._renderer.render(template, content.data, known_plain=True)
+        data = {**self._links(template, delivery), **content.data}
+        rendered = self._renderer.render(template, data, known_plain=True)
         return replace(rendered, subject=content.subject) if content.subject else rendered
+
+    def _links(self, template: Template, delivery: Delivery) -> Mapping[str, str]:
+        """Those links to us that a template speaks of."""
+        found: dict[str, str] = {}
+        if self._to_us is None:
+            return found
+        source, way_out, page = (
+            f"{template.text}{template.html}",
+            self._to_us.unsubscribe,
+            self._to_us.preferences,
+        )
+        if "unsubscribe_url" in source and way_out.pattern is not None:
+            found["unsubscribe_url"] = way_out.url(delivery.recipient, delivery.category)
+        if "preferences_url" in source and page.base is not None:
+            found["preferences_url"] = page.url(delivery.recipient)
+        return found
 
     def _digest(
         self, job: Job, book: Book, rendered: Sequence[tuple[Delivery, Rendered]]
@@ -100,4 +131,5 @@ class Composer:
             for delivery, parts in rendered
         ]
         template = choose(book.named("digest"), job.person.locale, job.delivery.channel) or DIGEST
-        return self._renderer.render(template, {"count": len(items), "items": items, "more": 0})
+        data = {"count": len(items), "items": items, "more": 0}
+        return self._renderer.render(template, {**self._links(template, job.delivery), **data})

@@ -6,14 +6,14 @@ Rules, admission and dispatch work on one store because there is one place to na
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tactful.core.model import Millis
 from tactful.engine.identity import Ids
 from tactful.engine.rulebook import Rulebook
 from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
-from tactful.ports import Channel, Store
+from tactful.ports import Channel, Probe, Store, Unwatched
 
 
 def _stands() -> Millis:
@@ -25,7 +25,7 @@ class Context:
     """One engine's store, channels, time and habits.
 
     `changed` tells the worker of new work; `owner` is whose leases its claims are; `running` counts
-    the milliseconds of a clock that nobody sets.
+    the milliseconds of a clock that nobody sets; `probe` is told what the work takes.
     """
 
     store: Store
@@ -38,3 +38,4 @@ class Context:
     changed: Callable[[], None]
     owner: str = ""
     running: Callable[[], Millis] = _stands
+    probe: Probe = field(default_factory=Unwatched)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from tactful.core.errors import NotFound
 from tactful.core.model import Millis, Recipient
 from tactful.core.names import name_key, recipient_key
 from tactful.engine.context import Context
-from tactful.engine.people import checked, find
+from tactful.engine.people import MARKS, checked, find
 from tactful.ports import Suppression
 
 PAGE = 1000
@@ -47,6 +49,16 @@ class Directory:
         with self._context.store.transaction() as tx:
             return tx.remove_recipient(find(tx, [who])[who].id)
 
+    def prefer(self, who: str, mute: Iterable[str]) -> Recipient:
+        """What a registered person does not want from now on; gives them. Raises NotFound."""
+        with self._context.store.transaction() as tx:
+            person = tx.recipient(find(tx, [who])[who].id)
+            if person is None:
+                raise NotFound("recipient", who, "is not registered")
+            changed = checked(replace(person, mute=tuple(mute)))
+            tx.put_recipients([changed])
+        return changed
+
     def suppress(
         self, address: str, *, channel: str = "email", scope: str = "all", reason: str = "manual"
     ) -> None:
@@ -61,6 +73,12 @@ class Directory:
         """Take an address off the suppression list."""
         with self._context.store.transaction() as tx:
             return tx.unsuppress(name_key(channel, "channel"), recipient_key(address, "address"))
+
+    def suppressions(self, address: str) -> Sequence[Suppression]:
+        """What is on the suppression list for an address."""
+        with self._context.store.reading() as reader:
+            found = reader.suppressions([recipient_key(address, "address")])
+        return [one for one in found if one.scope != MARKS]
 
     def page(self, after: int = 0, limit: int = PAGE) -> Sequence[tuple[int, Recipient]]:
         """People with their registration numbers, in order, after a number."""

@@ -288,7 +288,7 @@ class Insight:
         for delivery, carrier in found:
             content = notifications[delivery.notification_id].content
             try:
-                parts = self._composer.render(content, book, locale, delivery.channel)
+                parts = self._composer.render(content, book, locale, delivery)
             except RenderError as error:  # its template was changed or removed since
                 parts = Rendered(content.subject or delivery.type, f"({error})", None)
             items.append(

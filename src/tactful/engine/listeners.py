@@ -88,6 +88,22 @@ class Listeners:
         with self._lock:
             return min((seat.not_before for seat in self._seats if seat.failures), default=None)
 
+    def behind(self) -> dict[str, int]:
+        """How many events each listener has still to be told, by its name; the most of equals.
+
+        Those without a name are together under an empty one. Raises Unavailable.
+        """
+        with self._lock:
+            places = [(seat.name or "", seat.after) for seat in self._seats]
+        if not places:
+            return {}
+        with self._context.store.reading() as reader:
+            last = reader.last_event()
+        found: dict[str, int] = {}
+        for name, after in places:
+            found[name] = max(found.get(name, 0), last - after)
+        return found
+
     def _tell(self, seat: _Seat, limit: int) -> int:
         now = self._context.timekeeper.glance()
         patience = self._context.settings.retry.cap_ms

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from tactful.core.errors import RequestError
 from tactful.core.model import Kind, Recipient
@@ -17,6 +18,12 @@ from tactful.engine.zones import zone_of
 from tactful.ports import Channel, Reader, Suppression
 
 _MUTE_SCOPES = ("type", "category", "channel")
+
+BUT_MANDATORY: Final = "all but mandatory"
+"""The scope of an address whose holder has complained. The name of no category has blanks."""
+
+MARKS: Final = "soft bounces"
+"""The scope of what counts against an address without suppressing it; see `engine.standing`."""
 
 
 def checked(person: Recipient) -> Recipient:
@@ -105,7 +112,10 @@ def unwanted(
 ) -> str | None:
     """Why this person gets nothing of this kind, or None."""
     for entry in suppressions.get(recipient_key(address), ()) if suppressions else ():
-        if entry.channel == kind.channel and entry.scope in ("all", kind.category):
+        if entry.channel == kind.channel and (
+            entry.scope in ("all", kind.category)
+            or (entry.scope == BUT_MANDATORY and not mandatory)
+        ):
             return f"suppressed: {entry.reason}"
     if person.mute and not mandatory:
         scopes = f"type:{kind.type}", f"category:{kind.category}", f"channel:{kind.channel}"

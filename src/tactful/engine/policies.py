@@ -169,6 +169,7 @@ def types_of(context: Context) -> Policies[NotificationType]:
             "ttl_ms": None if value.ttl_ms is None else parse_duration(value.ttl_ms, "ttl_ms"),
             "on_ambiguous": value.on_ambiguous,
             "mandatory": bool(value.mandatory),
+            "tracked": bool(value.tracked),
         }
 
     return Policies(context, TYPE, type_from, write)

@@ -10,6 +10,30 @@ from tactful.core.retry import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What is put up with from receivers; checked when it is made.
+
+    * `soft_bounces`: so many of an address within `soft_window_ms` suppress it.
+    * `breaker`: what happens when a channel's mail bounces or annoys too often: `warn` records an
+      event, `stop` also holds what is not critical; see `engine.reputation`.
+    * `volume`: how many have to be sent before their part that bounced says anything.
+    """
+
+    soft_bounces: int = 3
+    soft_window_ms: Millis = 7 * DAY
+    breaker: str = "warn"
+    volume: int = 1_000
+
+    def __post_init__(self) -> None:
+        for name in ("soft_bounces", "soft_window_ms", "volume"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name}: must be a whole number of at least 1, not {value!r}")
+        if self.breaker not in ("warn", "stop"):
+            raise ConfigError(f"breaker: must be warn or stop, not {self.breaker!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How an engine behaves; checked when it is made.
 
@@ -39,6 +63,7 @@ class Settings:
     unknown_types: str = "accept"
     listener_tries: int = 10
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    feedback: Tolerance = field(default_factory=Tolerance)
 
     def permitted_until(self, decided: Millis) -> Millis:
         """Until when something may be handed over that is decided now: well before its lease ends.

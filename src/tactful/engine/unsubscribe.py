@@ -1,74 +1,66 @@
 """Unsubscribing with one click (RFC 2369 and RFC 8058).
 
-The link carries a token that names the recipient and the category and is signed with the store's
-own secret (HMAC-SHA-256, compared in constant time): nobody can unsubscribe somebody else, and no
-log-in is needed.
+The link carries a token (`engine.tokens`) that names the recipient and the category: nobody can
+unsubscribe somebody else, and no log-in is needed.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from dataclasses import replace
+from typing import Final
 
-from tactful.core.errors import ConfigError, RequestError
-from tactful.core.model import Recipient
-from tactful.engine.people import checked
-from tactful.ports import Delivery, Store
+from tactful.core.errors import ConfigError
+from tactful.engine.context import Context
+from tactful.engine.preferences import change_mutes
+from tactful.engine.tokens import Tokens
+from tactful.ports import Delivery
 
-_MARK_BYTES = 16
+PURPOSE: Final = "unsubscribe"
 
 
 class Unsubscribe:
     """Makes and honours unsubscribe links; `url` holds `{token}` where the token goes.
 
-    Raises ConfigError if it does not.
+    Without a URL there are no links. Raises ConfigError if it is none.
     """
 
-    def __init__(self, url: str, secret: str) -> None:
-        if not url.startswith("https://") or "{token}" not in url or not url.isascii():
+    def __init__(self, context: Context, tokens: Tokens, url: str | None = None) -> None:
+        if url is not None and not (
+            url.startswith("https://") and "{token}" in url and url.isascii()
+        ):
             raise ConfigError("unsubscribe: must be an https URL with {token} in it")
-        self._url = url
-        self._key = bytes.fromhex(secret)
+        self._context = context
+        self._tokens = tokens
+        self.pattern = url
 
     def headers(self, delivery: Delivery) -> tuple[tuple[str, str], ...]:
         """`List-Unsubscribe` and `List-Unsubscribe-Post` for one delivery."""
-        link = self._url.replace("{token}", self.token(delivery.recipient, delivery.category))
+        if self.pattern is None:
+            return ()
         return (
-            ("List-Unsubscribe", f"<{link}>"),
+            ("List-Unsubscribe", f"<{self.url(delivery.recipient, delivery.category)}>"),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         )
 
-    def token(self, recipient: str, category: str) -> str:
-        """The token for one person and category."""
-        body = f"{category}\n{recipient}".encode()
-        return base64.urlsafe_b64encode(self._sign(body) + body).decode().rstrip("=")
+    def url(self, recipient: str, category: str) -> str:
+        """The link for one person, by id, and category; raises ConfigError without a URL."""
+        if self.pattern is None:
+            raise ConfigError("unsubscribe: no URL is configured")
+        return self.pattern.replace("{token}", self.token(recipient, category))
 
-    def redeem(self, store: Store, token: str) -> tuple[str, str]:
+    def token(self, recipient: str, category: str) -> str:
+        """The token for one person, by id, and category."""
+        return self._tokens.make(PURPOSE, f"{category}\n{recipient}".encode())
+
+    def read(self, token: str) -> tuple[str, str]:
+        """The (recipient, category) of a token; raises RequestError if we did not make it."""
+        category, _, recipient = self._tokens.read(PURPOSE, token).decode().partition("\n")
+        return recipient, category
+
+    def redeem(self, token: str) -> tuple[str, str]:
         """Mute the category for the person; gives (recipient, category).
 
         Raises RequestError for a token that was not made here.
         """
-        recipient, category = self._read(token)
-        with store.transaction() as tx:
-            person = tx.recipient(recipient) or Recipient(
-                recipient, email=recipient if "@" in recipient else None
-            )
-            muted = tuple({*person.mute, f"category:{category}"})
-            tx.put_recipients([checked(replace(person, mute=muted))])
+        recipient, category = self.read(token)
+        change_mutes(self._context, recipient, lambda mute: mute | {f"category:{category}"})
         return recipient, category
-
-    def _read(self, token: str) -> tuple[str, str]:
-        try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        except ValueError:
-            raw = b""
-        mark, body = raw[:_MARK_BYTES], raw[_MARK_BYTES:]
-        if not body or not hmac.compare_digest(mark, self._sign(body)):
-            raise RequestError("token", token, "is not one of ours")
-        category, _, recipient = body.decode().partition("\n")
-        return recipient, category
-
-    def _sign(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, b"unsubscribe\n" + body, hashlib.sha256)[:_MARK_BYTES]

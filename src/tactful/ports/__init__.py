@@ -1,13 +1,14 @@
 """What the engine asks of the outside world, in the words of the domain.
 
-A clock, channels, and a store: `Reader` answers questions, `Tx` changes, each made of a few small
-families of verbs. `rows` are the values that pass through.
+A clock, channels, a probe, and a store: `Reader` answers questions, `Tx` changes, each made of a
+few small families of verbs. `rows` are the values that pass through.
 """
 
-from tactful.ports.edge import Channel, Clock
+from tactful.ports.edge import Channel, Clock, Probe, Unwatched
 from tactful.ports.rows import (
     Attempt,
     Delivery,
+    Fact,
     Lease,
     Line,
     Notification,
@@ -25,10 +26,12 @@ __all__ = [
     "Channel",
     "Clock",
     "Delivery",
+    "Fact",
     "Lease",
     "Line",
     "Notification",
     "Policy",
+    "Probe",
     "Reader",
     "Record",
     "Remembered",
@@ -36,5 +39,6 @@ __all__ = [
     "Store",
     "Suppression",
     "Tx",
+    "Unwatched",
     "Verdict",
 ]

@@ -1,4 +1,4 @@
-"""The engine's other neighbours: the clock and the channels."""
+"""The engine's other neighbours: the clock, the channels, and whoever watches it work."""
 
 from __future__ import annotations
 
@@ -39,3 +39,36 @@ class Channel(Protocol):
     def close(self) -> None:
         """Let go of connections; harmless when repeated, and a later `send` opens new ones."""
         ...
+
+
+class Probe(Protocol):
+    """Is told what steps of the work took; any thread may call it, and it never raises.
+
+    The steps are `claim` (one round that found something due), `transaction` and `commit` (`about`
+    says whether they were durable) and `send` (`about` is the channel).
+    """
+
+    def began(self, step: str, about: str = "") -> None:
+        """A step begins whose number under way is of interest: only `send`."""
+        ...
+
+    def took(self, step: str, seconds: float, about: str = "") -> None:
+        """A step has ended, one way or the other."""
+        ...
+
+    def happened(self, what: str, times: int = 1, about: str = "") -> None:
+        """What came of it: `unavailable`, `contended`, or the outcomes of messages."""
+        ...
+
+
+class Unwatched:
+    """A probe that nobody reads."""
+
+    def began(self, step: str, about: str = "") -> None:
+        """See `Probe.began`."""
+
+    def took(self, step: str, seconds: float, about: str = "") -> None:
+        """See `Probe.took`."""
+
+    def happened(self, what: str, times: int = 1, about: str = "") -> None:
+        """See `Probe.happened`."""

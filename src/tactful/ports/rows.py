@@ -196,6 +196,28 @@ class Record(NamedTuple):
     sent_at: Millis | None
 
 
+class Fact(NamedTuple):
+    """An event beside what is known of its delivery, as it is counted.
+
+    `rule` is the one that the event names, else the one that is stored with a finished delivery.
+    `earlier` are the names of the events that the delivery had before, and `by` is what the event
+    says under this name: whose an opening or a click was. Of an event without a delivery, or whose
+    delivery was pruned, `type` and `channel` are empty and `created_at` is `at`.
+    """
+
+    seq: int
+    name: str
+    at: Millis
+    delivery_id: str
+    recipient: str
+    type: str
+    channel: str
+    rule: str | None
+    created_at: Millis
+    earlier: tuple[str, ...]
+    by: str | None
+
+
 class Line(NamedTuple):
     """The deliveries of one recipient that wait, ascending by due instant.
 

@@ -14,6 +14,7 @@ from tactful.core.model import Entry, Event, Millis, Recipient, State
 from tactful.ports.rows import (
     Attempt,
     Delivery,
+    Fact,
     Lease,
     Line,
     Notification,
@@ -87,6 +88,10 @@ class DeliveryReader(Protocol):
         """How many deliveries are in each state, of one notification or of all."""
         ...
 
+    def backlog(self) -> dict[State, int]:
+        """How many deliveries wait or are being sent, by state; costs as much as there are."""
+        ...
+
     def opened(self, notification_id: str) -> list[str]:
         """The recipients who opened the notification, each once."""
         ...
@@ -125,6 +130,13 @@ class FactReader(Protocol):
         limit: int = 1000,
     ) -> list[Event]:
         """Facts in their order, after a sequence number."""
+        ...
+
+    def facts(self, *, after: int = 0, limit: int = 1000) -> list[Fact]:
+        """Facts in their order, after a sequence number, beside what is known of their deliveries.
+
+        For those who count: what else is in an event is left out.
+        """
         ...
 
     def last_event(self) -> int:

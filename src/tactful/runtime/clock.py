@@ -27,6 +27,11 @@ def running() -> Millis:
     return time.clock_gettime_ns(_RUNNING) // 1_000_000
 
 
+def seconds() -> float:
+    """Seconds on a clock that only runs, for spans of less than a millisecond."""
+    return time.perf_counter()
+
+
 class SystemClock:
     """The machine's time in milliseconds since the epoch."""
 

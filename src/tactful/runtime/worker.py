@@ -35,6 +35,7 @@ from tactful.engine.listeners import Listeners
 from tactful.engine.recording import Recording
 from tactful.engine.rulebook import Book
 from tactful.runtime.boot import boot_id
+from tactful.runtime.clock import seconds
 
 log = logging.getLogger("tactful.worker")
 
@@ -142,7 +143,10 @@ class Worker:
             if self._unsure:
                 self._forget()
             self._unsure = True
+            began = seconds()
             claim = self._dispatch.claim(frozenset(self._in_flight), limit)
+            if claim.seen:
+                self._context.probe.took("claim", seconds() - began)
             self._unsure = False
             for job in claim.jobs:
                 self._in_flight[job.delivery.id] = job

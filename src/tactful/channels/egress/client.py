@@ -218,8 +218,17 @@ class Session:
         self._egress = egress
         self._wires: dict[str, Wire] = {}
 
+    def get(self, target: Target, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send one GET; raises ForbiddenError, UnreachableError, LostError."""
+        return self._ask("GET", target, headers or {}, None)
+
     def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one POST; raises ForbiddenError, UnreachableError, LostError."""
+        return self._ask("POST", target, headers, body)
+
+    def _ask(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         deadline = self._egress.deadline()
         wire = self._wires.pop(target.origin, None)
         if wire is not None and not wire.quiet:
@@ -229,7 +238,8 @@ class Session:
             wire = self._egress.connect(target, deadline)
         reusable = False
         try:
-            answer, reusable = _exchange(wire, deadline, target, headers, body)
+            request = _Request(method, target, headers, body)
+            answer, reusable = _exchange(wire, deadline, request)
             return answer
         finally:
             if reusable:
@@ -254,16 +264,22 @@ class Session:
         self.close()
 
 
-def _exchange(
-    wire: Wire, deadline: float, target: Target, headers: Mapping[str, str], body: bytes
-) -> tuple[Answer, bool]:
+class _Request(NamedTuple):
+    method: str
+    target: Target
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+def _exchange(wire: Wire, deadline: float, request: _Request) -> tuple[Answer, bool]:
     """One request and its answer, and whether the connection can take another."""
+    target = request.target
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.sock = cast(socket.socket, wire)
     wire.arm(deadline)
     fixed = {"Host": target.authority, "Accept-Encoding": "identity"}
     try:
-        connection.request("POST", target.path, body, {**headers, **fixed})
+        connection.request(request.method, target.path, request.body, {**request.headers, **fixed})
         response = connection.getresponse()
     except (OSError, LimitError, http.client.HTTPException) as error:
         raise LostError(f"no answer from {target.authority}: {_told(error)}") from None

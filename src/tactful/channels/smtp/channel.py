@@ -38,6 +38,10 @@ from tactful.core.model import Message, Outcome, Rejected
 MAX_IDLE_SECONDS: Final = 60.0
 """A connection unused for longer is not used again; servers wait for 5 minutes, some for one."""
 
+ID: Final = "{id}"
+ID_LENGTH: Final = 32
+"""What stands for a message's id in a return address, and how long the engine's ids are."""
+
 _HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,253}")
 _SCHEMES: Final[dict[str, tuple[Security, int]]] = {"smtp": ("none", 25), "smtps": ("tls", 465)}
 _PORTS: Final[dict[Security, int]] = {"none": 25, "starttls": 587, "tls": 465}
@@ -49,7 +53,8 @@ class SmtpChannel:
     `security` is `none`, `starttls` (encrypted or not at all) or `tls` (encrypted from the first
     byte). A password is refused with `none`, unless the server is on this machine. `sender` and
     `reply_to` are `address` or `name <address>`; bounces go to `bounce_address`, by default the
-    sender's. `connections` is how many are opened at most, `batch` how many messages a caller
+    sender's; where that holds `{id}`, each message has its own (VERP). `connections` is how many
+    are opened at most, `batch` how many messages a caller
     should give to one `send`. `ssl_context` replaces the default one, which checks the server's
     certificate and name against the system's authorities. `dkim` signs each mail.
 
@@ -104,6 +109,7 @@ class SmtpChannel:
         bounce = self._writer.sender
         if bounce_address is not None:
             bounce = parse_email(bounce_address, "bounce_address")
+            parse_email(bounce_address.replace(ID, "0" * ID_LENGTH), "bounce_address")
         self._bounce = bounce.mailbox
         self._free = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
@@ -178,9 +184,9 @@ class SmtpChannel:
             return Rejected(f"cannot be written as mail: {error}")
         if self._dkim is not None:
             data = self._dkim.sign(data, message.at)
-        mailbox = to.mailbox
-        ascii_only = data.isascii() and mailbox.isascii() and self._bounce.isascii()
-        return Mail(self._bounce, mailbox, data, not ascii_only, message.may_go)
+        mailbox, bounce = to.mailbox, self._bounce.replace(ID, message.id)
+        ascii_only = data.isascii() and mailbox.isascii() and bounce.isascii()
+        return Mail(bounce, mailbox, data, not ascii_only, message.may_go)
 
     def _deliver(self, mails: Sequence[Mail]) -> list[Outcome]:
         """Over a kept connection where there is one that lives, else over a new one."""

@@ -126,6 +126,11 @@ class Deliveries(Tables):
         ids = self.ids_of_notification.get(notification_id, [])
         return dict(Counter(self.rows[delivery_id].state for delivery_id in ids))
 
+    def backlog(self) -> dict[State, int]:
+        """See `Reader.backlog`."""
+        states = (row.state for row in self.rows.values())
+        return dict(Counter(state for state in states if state not in FINISHED))
+
     def opened(self, notification_id: str) -> list[str]:
         """See `Reader.opened`; ascending."""
         rows = (self.rows[key] for key in self.ids_of_notification.get(notification_id, []))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from tactful.core.lifecycle import FINISHED
 from tactful.core.model import Event
+from tactful.ports import Fact
 from tactful.stores.memory.copies import event_copy
 from tactful.stores.memory.tables import Tables, add_sorted, drop_sorted
 
@@ -33,7 +35,7 @@ class Facts(Tables):
         for place in range(bisect_right(seqs, after), len(seqs)):
             if len(found) >= limit:
                 break
-            event = self.facts[seqs[place]]
+            event = self.event_of_seq[seqs[place]]
             if (name is None or event.name == name) and (
                 notification_id is None or event.notification_id == notification_id
             ):
@@ -43,6 +45,30 @@ class Facts(Tables):
                     else event
                 )
         return found
+
+    def facts(self, *, after: int = 0, limit: int = 1000) -> list[Fact]:
+        """See `Reader.facts`."""
+        return [self._fact(event) for event in self.events(after=after, limit=limit)]
+
+    def _fact(self, event: Event) -> Fact:
+        row = self.rows.get(event.delivery_id)
+        seqs = self.seqs_of_delivery.get(event.delivery_id, []) if event.delivery_id else []
+        rule = event.data.get("rule")
+        if not rule and row is not None and row.state in FINISHED:
+            rule = row.rule
+        return Fact(
+            event.seq,
+            event.name,
+            event.at,
+            event.delivery_id,
+            event.recipient,
+            row.type if row is not None else "",
+            row.channel if row is not None else "",
+            rule,
+            row.created_at if row is not None else event.at,
+            tuple(self.event_of_seq[seq].name for seq in seqs if seq < event.seq),
+            event.data.get("by"),
+        )
 
     def last_event(self) -> int:
         """See `Reader.last_event`."""
@@ -65,14 +91,14 @@ class Facts(Tables):
                     recipient = recipient or row.recipient
             event = event_copy(given, seq, notification_id, recipient)
             added.append(event)
-            self.facts[seq] = event
+            self.event_of_seq[seq] = event
             add_sorted(self.seqs, "", seq)
             add_sorted(self.seqs_of_delivery, event.delivery_id, seq)
             add_sorted(self.seqs_of_notification, notification_id, seq)
 
     def _remove_added_events(self, added: Sequence[Event]) -> None:
         for event in reversed(added):
-            self.facts.pop(event.seq, None)
+            self.event_of_seq.pop(event.seq, None)
             drop_sorted(self.seqs, "", event.seq)
             drop_sorted(self.seqs_of_delivery, event.delivery_id, event.seq)
             drop_sorted(self.seqs_of_notification, event.notification_id, event.seq)

@@ -76,7 +76,7 @@ class Tables:
         self.youngest: Millis | None = None
         self.arrival_times: dict[str, int] = {}
 
-        self.facts: dict[int, Event] = {}
+        self.event_of_seq: dict[int, Event] = {}
         self.seqs: dict[str, list[int]] = {}
         self.seqs_of_delivery: dict[str, list[int]] = {}
         self.seqs_of_notification: dict[str, list[int]] = {}

@@ -44,9 +44,9 @@ class Upkeep(Ledger):
         self._drop_values(self.ids_of_recipient, {row.recipient for row in gone}, ids)
 
         seqs = {seq for key in ids for seq in self.seqs_of_delivery.get(key, ())}
-        events = [self.facts[seq] for seq in seqs]
+        events = [self.event_of_seq[seq] for seq in seqs]
         for event in events:
-            self.journal.drop(self.facts, event.seq)
+            self.journal.drop(self.event_of_seq, event.seq)
         self._drop_values(self.seqs, [""], seqs)
         self._drop_values(self.seqs_of_delivery, ids, seqs)
         self._drop_values(

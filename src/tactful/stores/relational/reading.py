@@ -14,6 +14,7 @@ from tactful.core.names import recipient_key
 from tactful.ports import (
     Attempt,
     Delivery,
+    Fact,
     Line,
     Notification,
     Policy,
@@ -25,6 +26,7 @@ from tactful.stores.relational.rows import (
     attempt_from,
     delivery_from,
     event_from,
+    fact_from,
     notification_from,
     policy_from,
     recipient_from,
@@ -124,6 +126,9 @@ class DeliveryReading(Questions):
             rows = self._all("counts_of", id=notification_id)
         return {State(state): count for state, count in rows}
 
+    def backlog(self) -> dict[State, int]:
+        return {State(state): count for state, count in self._all("backlog")}
+
     def opened(self, notification_id: str) -> list[str]:
         return [recipient for (recipient,) in self._all("opened", id=notification_id)]
 
@@ -149,6 +154,9 @@ class FactReading(Questions):
             values["notification_id"] = notification_id
             query = "events_of_notification"
         return [event_from(row) for row in self._all(query, **values)]
+
+    def facts(self, *, after: int = 0, limit: int = 1000) -> list[Fact]:
+        return [fact_from(row) for row in self._all("facts", after=after, most=limit)]
 
     def last_event(self) -> int:
         return int(self._one("last_event")[0])

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from tactful.core.model import Content, Event, Kind, Recipient, State
-from tactful.ports import Attempt, Delivery, Notification, Policy, Record
+from tactful.ports import Attempt, Delivery, Fact, Notification, Policy, Record
 
 Row: TypeAlias = Sequence[Any]
 
@@ -180,6 +180,15 @@ def event_from(row: Row) -> Event:
     seq, name, delivery, at, notification, recipient, data = row
     facts = orjson.loads(data) if data else {}
     return Event(name, delivery, at, notification, recipient, facts, seq)
+
+
+def fact_from(row: Row) -> Fact:
+    """A row of `facts`; a rule in the event itself goes before that of its delivery."""
+    seq, name, at, delivery, recipient, type_, channel, rule, created_at, data, earlier = row
+    told = orjson.loads(data) if data else {}
+    names = tuple(earlier.split(",")) if earlier else ()
+    rule, by = told.get("rule") or rule, told.get("by")
+    return Fact(seq, name, at, delivery, recipient, type_, channel, rule, created_at, names, by)
 
 
 def recipient_from(row: Row) -> tuple[int, Recipient]:

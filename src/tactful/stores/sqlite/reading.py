@@ -28,6 +28,7 @@ _COLUMNS: Final = {
     "recipients_by_key": 8,
     "owners": 2,
     "suppressions": 5,
+    "facts": 11,
 }
 
 

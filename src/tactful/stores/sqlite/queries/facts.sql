@@ -37,6 +37,9 @@ ORDER BY d.recipient, d.id LIMIT :most;
 SELECT state, count(*) FROM deliveries WHERE state IS NOT NULL GROUP BY state
 UNION ALL SELECT state, count(*) FROM due GROUP BY state;
 
+-- name: backlog
+SELECT state, count(*) FROM due GROUP BY state;
+
 -- name: counts_of
 SELECT coalesce(q.state, d.state), count(*)
 FROM deliveries d LEFT JOIN due q ON q.delivery_id = d.id
@@ -84,6 +87,16 @@ WHERE e.seq IN (
     )
     AND e.seq > :after AND (:name IS NULL OR e.name = :name)
 ORDER BY e.seq LIMIT :most;
+
+-- name: facts
+SELECT e.seq, e.name, e.at, e.delivery_id, coalesce(e.recipient, d.recipient, ''),
+    coalesce(d.type, ''), coalesce(d.channel, ''), d.rule, coalesce(d.created_at, e.at), e.data,
+    (
+        SELECT group_concat(x.name) FROM events x
+        WHERE e.delivery_id <> '' AND x.delivery_id = e.delivery_id AND x.seq < e.seq
+    )
+FROM events e LEFT JOIN deliveries d ON d.id = e.delivery_id
+WHERE e.seq > :after ORDER BY e.seq LIMIT :most;
 
 -- name: last_event
 SELECT coalesce(max(seq), 0) FROM events;

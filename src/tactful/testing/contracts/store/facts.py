@@ -6,7 +6,15 @@ from typing import Any
 
 from tactful.core.model import HOUR, Event, State
 from tactful.ports import Store
-from tactful.testing.contracts.store.rows import T0, add, delivery, finished, row_id
+from tactful.testing.contracts.store.rows import (
+    T0,
+    add,
+    delivery,
+    finished,
+    result,
+    row_id,
+    sending,
+)
 from tactful.testing.contracts.store.suite import StoreSuite
 
 
@@ -71,6 +79,41 @@ class FactPromises(StoreSuite):
         with store.reading() as reader:
             (event,) = reader.events(notification_id="n")
         assert (event.notification_id, event.recipient) == ("n", "bob")
+
+    def test_facts_are_told_with_what_they_are_about(self, store: Store) -> None:
+        """Type, channel and acceptance of the delivery, its earlier events, the rule it names."""
+        add(store, delivery(1, recipient="bob", type="news", created_at=T0 - 5))
+        with store.transaction() as tx:
+            tx.add_events(
+                [
+                    Event("deferred", row_id(1), T0, data={"rule": "daily"}),
+                    Event("clock.corrected", "", T0, data={"ahead_ms": 7}),
+                    Event("rule.changed", "", T0),
+                    Event("sent", row_id(1), T0 + 9, data={"by": "proxy"}),
+                ]
+            )
+        with store.reading() as reader:
+            deferred, clock, changed, sent = reader.facts()
+            assert reader.facts(after=2, limit=1) == [changed]
+        news = ("news", "email")
+        waits = (1, "deferred", T0, row_id(1), "bob", *news, "daily", T0 - 5, (), None)
+        assert tuple(deferred) == waits
+        assert tuple(clock) == (2, "clock.corrected", T0, "", "", "", "", None, T0, (), None)
+        assert changed.earlier == ()
+        assert tuple(sent[:6]) == (4, "sent", T0 + 9, row_id(1), "bob", "news")
+        assert (sent.rule, sent.earlier, sent.by) == (None, ("deferred",), "proxy")
+
+    def test_a_fact_without_a_rule_has_that_of_its_finished_delivery(self, store: Store) -> None:
+        """What a rule had held back is counted for that rule once it has gone out."""
+        sending(store, 1)
+        with store.transaction() as tx:
+            tx.settle([result(1, State.SENT, rule="daily")], [])
+            tx.add_events([_event(1), _event(2)])
+        with store.reading() as reader:
+            known, unknown = reader.facts()
+        assert known.rule == "daily"
+        assert (unknown.type, unknown.channel, unknown.rule) == ("", "", None)
+        assert unknown.created_at == unknown.at
 
     def test_an_event_may_be_about_no_delivery(self, store: Store) -> None:
         """Then it says itself what it is about."""

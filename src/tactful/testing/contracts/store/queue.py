@@ -207,6 +207,7 @@ class QueuePromises(StoreSuite):
             assert reader.counts() == everything
             assert reader.counts(row_id(0)) == everything | {State.QUEUED: 1}
             assert reader.counts("nothing") == {}
+            assert reader.backlog() == {State.QUEUED: 2, State.SENDING: 1}
 
     def test_rows_that_were_handed_out_are_the_callers_own(self, store: Store) -> None:
         """Changing them changes nothing in the store, and the store does not change them."""

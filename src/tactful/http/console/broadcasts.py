@@ -1,0 +1,73 @@
+"""Broadcasts: how far they have come, and calling them off."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+
+from tactful.core.errors import NotFound
+from tactful.core.lifecycle import WAITING
+from tactful.http.console.gate import Console, Editor, Here, Viewer
+from tactful.http.console.listing import latest_events
+from tactful.http.console.pages import moved, page
+from tactful.ports import Notification, Reader
+
+router = APIRouter()
+SHOWN: Final = 20
+
+
+@router.get("/broadcasts")
+def broadcasts(visit: Viewer, console: Here) -> Response:
+    """The last ones, newest first."""
+    with console.app.store.reading() as reader:
+        events = latest_events(reader, limit=SHOWN, name="broadcast.accepted")
+        ids = [event.notification_id for event in events]
+        under_way = [one.id for one in reader.unfinished_broadcasts() if one.id not in ids]
+        found = reader.notifications([*under_way, *ids])
+        rows = [_shown(reader, found[one]) for one in [*under_way, *ids] if one in found]
+    now = console.app.clock.now()
+    return page("broadcasts.html.j2", visit, area="broadcasts", now=now, rows=rows)
+
+
+@router.get("/broadcasts/{broadcast_id}")
+def broadcast(broadcast_id: str, visit: Viewer, console: Here, said: str = "") -> Response:
+    """One of them, with what became of its deliveries."""
+    with console.app.store.reading() as reader:
+        row = _shown(reader, _known(console, broadcast_id))
+    now = console.app.clock.now()
+    return page("broadcast.html.j2", visit, area="broadcasts", said=said, now=now, row=row)
+
+
+@router.post("/broadcasts/{broadcast_id}/cancel")
+def cancel(broadcast_id: str, visit: Editor, console: Here) -> Response:
+    """Reach nobody else, and call off what still waits."""
+    console.app.cancel(_known(console, broadcast_id).id)
+    return moved(f"broadcasts/{broadcast_id}", said="cancelled")
+
+
+def _known(console: Console, broadcast_id: str) -> Notification:
+    with console.app.store.reading() as reader:
+        found = reader.notifications([broadcast_id]).get(broadcast_id)
+    if found is None or not found.audience_end:
+        raise NotFound("broadcast_id", broadcast_id, "names no broadcast")
+    return found
+
+
+def _shown(reader: Reader, one: Notification) -> dict[str, Any]:
+    counts = reader.counts(one.id)
+    left = one.cursor is not None and not one.cancelled
+    return {
+        "id": one.id,
+        "type": one.type,
+        "subject": one.content.subject or one.content.template or one.content.text[:60],
+        "created_at": one.created_at,
+        "cancelled": one.cancelled,
+        "reaching": left,
+        "reached": one.cursor if one.cursor is not None else one.audience_end,
+        "audience": one.audience_end,
+        "counts": {state.value: number for state, number in counts.items()},
+        "total": sum(counts.values()),
+        "finished": sum(number for state, number in counts.items() if state not in WAITING),
+        "can_cancel": left or any(counts.get(state) for state in WAITING),
+    }
