@@ -5,7 +5,7 @@ VENV ?= .venv
 WORKERS ?= 2
 TESTS ?= tests
 # Whatever core and engine do is shown by these; elsewhere, measuring would only take time.
-MEASURED = tests/core tests/engine tests/contract
+MEASURED = tests/core tests/engine tests/contract tests/inbound tests/channels/test_endpoints.py
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
@@ -97,6 +97,10 @@ bench-latency: $(VENV)/.dev ## Measure from submission to the 250, idle and unde
 .PHONY: bench-admission
 bench-admission: $(VENV)/.dev ## Measure how fast much is admitted at once (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.admission $(BENCH_ARGS)
+
+.PHONY: bench-http
+bench-http: $(VENV)/.dev ## Measure submissions through one API process (BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks.http $(BENCH_ARGS)
 
 .PHONY: bench-sim
 bench-sim: $(VENV)/.dev ## Measure the simulator beside others (BENCH_ARGS=...)

@@ -447,7 +447,7 @@ def run(other: Callable[[], AbstractContextManager[Store]], examples: int) -> No
 
 
 def test_sqlite_answers_as_memory_does() -> None:
-    run(on_sqlite, 80)
+    run(on_sqlite, 40)
 
 
 def test_postgresql_answers_as_memory_does(store_databases: Any) -> None:

@@ -136,7 +136,7 @@ class TestHoursAsText:
             parse_hours(2200, "hours")  # type: ignore[arg-type]
 
     @given(st.text(max_size=30) | st.from_regex(r"[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2} [a-z,-]*"))
-    @settings(print_blob=True, deadline=None, max_examples=100)
+    @settings(print_blob=True, deadline=None, max_examples=40)
     def test_is_read_or_refused_and_nothing_else(self, text: str) -> None:
         with suppress(InvalidRule):
             hours = parse_hours(text, "hours")
@@ -215,7 +215,7 @@ class TestHoursOnTheClock:
         assert hours_begin(now, always, zone) == now
 
     @given(zoned_instants(), any_hours())
-    @settings(print_blob=True, deadline=None, max_examples=400)
+    @settings(print_blob=True, deadline=None, max_examples=160)
     def test_answers_are_strict_and_tight(self, case: tuple[ZoneInfo, int], hours: Hours) -> None:
         zone, now = case
         end, begin = hours_end(now, hours, zone), hours_begin(now, hours, zone)
@@ -230,7 +230,7 @@ class TestHoursOnTheClock:
             assert hours_end(end - 1, hours, zone) == end
 
     @given(zoned_instants(WHOLE_MINUTES_SECOND + 86400 * 10), any_hours())
-    @settings(print_blob=True, deadline=None, max_examples=200)
+    @settings(print_blob=True, deadline=None, max_examples=80)
     def test_answers_are_those_of_a_watched_clock(
         self, case: tuple[ZoneInfo, int], hours: Hours
     ) -> None:

@@ -246,7 +246,7 @@ def decision_on(case: Case, history: Sequence[Entry], planned: Sequence[Entry], 
 # One delivery ---------------------------------------------------------------------------------
 
 
-@settings(print_blob=True, deadline=None, max_examples=400)
+@settings(print_blob=True, deadline=None, max_examples=160)
 @given(any_case, st.integers(0, 12))
 def test_it_may_go_exactly_if_no_window_around_now_is_full(case: Case, split: int) -> None:
     """Whatever of it is history and whatever is only planned."""
@@ -260,13 +260,13 @@ def test_it_may_go_exactly_if_no_window_around_now_is_full(case: Case, split: in
         assert isinstance(decision, Send) is expected
 
 
-@settings(print_blob=True, deadline=None, max_examples=400)
+@settings(print_blob=True, deadline=None, max_examples=160)
 @given(any_case)
 def test_the_next_slot_is_the_first_instant_that_is_free(case: Case) -> None:
     assert next_slot(case.events, case.checks, UTC, case.now) == case.expected
 
 
-@settings(print_blob=True, deadline=None, max_examples=300)
+@settings(print_blob=True, deadline=None, max_examples=120)
 @given(cases(MILLISECONDS))
 def test_each_check_alone_agrees_first_where_its_rule_does(case: Case) -> None:
     rules = [rule for rule in case.rules if not rule.reserve and speaks_of(rule, case.kind)]
@@ -276,7 +276,7 @@ def test_each_check_alone_agrees_first_where_its_rule_does(case: Case) -> None:
         assert found == first_free([rule], case.kind, case.events, case.now, case.tick)
 
 
-@settings(print_blob=True, deadline=None, max_examples=300)
+@settings(print_blob=True, deadline=None, max_examples=120)
 @given(any_case)
 def test_a_refusal_tells_the_slot_and_at_that_slot_it_goes(case: Case) -> None:
     decision = decision_on(case, case.events, [], case.now)
@@ -290,7 +290,7 @@ def test_a_refusal_tells_the_slot_and_at_that_slot_it_goes(case: Case) -> None:
         assert not isinstance(decision_on(case, case.events, [], until - 1), Send)
 
 
-@settings(print_blob=True, deadline=None, max_examples=300)
+@settings(print_blob=True, deadline=None, max_examples=120)
 @given(any_case)
 def test_the_rule_that_is_named_says_no_and_none_that_says_no_is_sterner(case: Case) -> None:
     decision = decision_on(case, case.events, [], case.now)
@@ -337,7 +337,7 @@ def how_many_more(case: Case) -> int:
     return len(events) - len(case.events)
 
 
-@settings(print_blob=True, deadline=None, max_examples=300)
+@settings(print_blob=True, deadline=None, max_examples=120)
 @given(cases(MILLISECONDS, MINUTES), st.integers(0, 12))
 def test_what_remains_is_how_many_more_may_go_now(case: Case, split: int) -> None:
     """Also where slots are planned behind now: they fill the windows around it too."""
@@ -350,7 +350,7 @@ def test_what_remains_is_how_many_more_may_go_now(case: Case, split: int) -> Non
     assert rule in {bound.rule.name for bound in case.checks.bounds}
 
 
-@settings(print_blob=True, deadline=None, max_examples=200)
+@settings(print_blob=True, deadline=None, max_examples=80)
 @given(cases(MILLISECONDS, MINUTES))
 def test_what_is_blamed_for_a_full_window_is_what_fills_it(case: Case) -> None:
     """Nothing is blamed while there is room, and without what is blamed there is."""
@@ -415,7 +415,7 @@ def fullest(limit: Limit, instants: Sequence[Millis]) -> int:
     return max((sum(a <= x < b for x in instants) for a, b in windows), default=0)
 
 
-@settings(print_blob=True, deadline=None, max_examples=300)
+@settings(print_blob=True, deadline=None, max_examples=120)
 @given(lines())
 def test_a_line_that_goes_at_its_slots_never_fills_a_window_too_much(line: Line) -> None:
     for rule in line.rules:

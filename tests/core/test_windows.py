@@ -176,7 +176,7 @@ class TestALongerUnitIsMadeOfDays:
         assert iso_window(now, unit, LONDON) == (start, end)
 
     @given(zoned_instants())
-    @settings(print_blob=True, deadline=None, max_examples=150)
+    @settings(print_blob=True, deadline=None, max_examples=75)
     def test_week_from_monday_and_month_from_the_first(self, case: tuple[ZoneInfo, int]) -> None:
         zone, now = case
         day, _ = calendar_window(now, Unit.DAY, zone)
@@ -224,7 +224,7 @@ class TestMinutesAndHoursAreCutAtOffsetChanges:
         assert iso_window("1971-05-01T12:01:00Z", Unit.MINUTE, monrovia) == expected
 
     @given(zoned_instants(), st.sampled_from((Unit.MINUTE, Unit.HOUR)))
-    @settings(print_blob=True, deadline=None, max_examples=150)
+    @settings(print_blob=True, deadline=None, max_examples=75)
     def test_boundaries_are_those_of_a_watched_clock(
         self, case: tuple[ZoneInfo, int], unit: Unit
     ) -> None:
@@ -234,7 +234,7 @@ class TestMinutesAndHoursAreCutAtOffsetChanges:
 
 class TestWindowsPartitionTime:
     @given(zoned_instants(), st.sampled_from(Unit), st.integers(0, 10**9))
-    @settings(print_blob=True, deadline=None, max_examples=400)
+    @settings(print_blob=True, deadline=None, max_examples=200)
     def test_every_instant_is_in_exactly_one(
         self, case: tuple[ZoneInfo, int], unit: Unit, part: int
     ) -> None:
@@ -249,7 +249,7 @@ class TestWindowsPartitionTime:
         assert calendar_window(start - 1, unit, zone)[1] == start
 
     @given(zoned_instants())
-    @settings(print_blob=True, deadline=None, max_examples=200)
+    @settings(print_blob=True, deadline=None, max_examples=100)
     def test_a_date_starts_when_the_clock_first_shows_it(self, case: tuple[ZoneInfo, int]) -> None:
         zone, now = case
         day = datetime.fromtimestamp(now // SECOND, zone).date()

@@ -16,14 +16,20 @@ from fastapi import Depends, Request
 from tactful.app import Tactful
 from tactful.channels.rehearsal import Rehearsal
 from tactful.engine.keys import ApiKey
+from tactful.engine.requests import Receipt, Submission
+from tactful.http.gather import Gathering
 from tactful.ports import Channel
 
 
 class Worlds:
-    """Both engines; the one for tests is made when it is first asked for."""
+    """Both engines; the one for tests is made when it is first asked for.
+
+    `submissions` puts single ones that come at once into one portion for the live engine.
+    """
 
     def __init__(self, live: Tactful, channels: Sequence[Channel]) -> None:
         self.live = live
+        self.submissions: Gathering[Submission, Receipt] = Gathering(live.send_each)
         self._channels = channels
         self._lock = threading.Lock()
         self._test: Tactful | None = None
