@@ -53,37 +53,45 @@ def test_spans_are_texts_or_milliseconds(tmp_path: Path):
 
 def test_every_key_can_come_from_the_environment(tmp_path: Path):
     values = {
+        "store": "memory://",
         "unsubscribe": "https://example.org/u/{token}",
         "tracking": "https://example.org/",
+        "http.metrics": "key",
+        "http.rate": "6",
+        "http.burst": "6",
         "engine.unknown_types": "reject",
+        "engine.retry.base": "20s",
+        "smtp.port": "7",
+        "smtp.connections": "7",
+        "smtp.batch": "8",
         "smtp.security": "tls",
         "smtp.sender": "me@example.org",
         "smtp.reply_to": "you@example.org",
         "smtp.bounce_address": "bounce@example.org",
         "smtp.dkim.domain": "example.org",
+        "smtp.backup.port": "9",
+        "smtp.backup.connections": "9",
         "smtp.backup.security": "starttls",
         "smtp.backup.bounce_address": "bounce@example.org",
+        "webhook.connections": "5",
+        "webhook.batch": "5",
+        "egress.ports": "443 8443",
         "egress.allow_networks": "10.0.0.0/8",
         "egress.allow_http": "true",
-        "engine.retry.base": "20s",
         "feedback.breaker": "stop",
         "inbound.address": "bounce@example.org",
         "inbound.port": "2525",
         "inbound.protocol": "lmtp",
         "receipts.url": "https://example.org",
         "receipts.ses.topics": "arn:aws:sns:eu-west-1:1:a",
+        "submission.port": "2587",
     }
     environ = {
         "TACTFUL_" + key.upper().replace(".", "_"): values.get(
-            key, "memory://" if key == "store" else "localhost" if "host" in key else "86400000"
+            key, "localhost" if "host" in key else "86400000"
         )
         for key in KEYS
     }
-    environ["TACTFUL_SMTP_PORT"] = environ["TACTFUL_SMTP_CONNECTIONS"] = "7"
-    environ["TACTFUL_SMTP_BATCH"] = "8"
-    environ["TACTFUL_WEBHOOK_BATCH"] = environ["TACTFUL_WEBHOOK_CONNECTIONS"] = "5"
-    environ["TACTFUL_EGRESS_PORTS"] = "443 8443"
-    environ["TACTFUL_SMTP_BACKUP_PORT"] = environ["TACTFUL_SMTP_BACKUP_CONNECTIONS"] = "9"
 
     config = load(
         tmp_path / "tactful.toml" if (tmp_path / "tactful.toml").exists() else None, environ

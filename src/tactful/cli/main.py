@@ -32,7 +32,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("tactful.cli.status", "Show the whole at a glance."),
     "rules": ("tactful.cli.rules", "List and change the rules in force."),
     "recipients": ("tactful.cli.recipients", "Register and import people."),
-    "feedback": ("tactful.cli.feedback", "Take bounces and complaints in, and see their rates."),
+    "feedback": (
+        "tactful.cli.feedback",
+        "Take bounces and complaints in, and see what they add up to.",
+    ),
     "cancel": ("tactful.cli.cancel", "Call off what has not gone out yet."),
     "retry": ("tactful.cli.retry", "Put a failed delivery back into the queue."),
     "doctor": ("tactful.cli.doctor", "Check everything that sending depends on."),
