@@ -32,17 +32,17 @@ from tactful.engine.compose import Composer
 from tactful.engine.context import Context
 from tactful.engine.directory import Directory
 from tactful.engine.endpoints import Endpoints
-from tactful.engine.engagement import Engagement
-from tactful.engine.feedback import Feedback
+from tactful.engine.feedback.engagement import Engagement
+from tactful.engine.feedback.facts import Feedback
+from tactful.engine.feedback.reports import Reports
+from tactful.engine.feedback.reputation import Reputation
 from tactful.engine.identity import Ids
 from tactful.engine.insight import Inbox, Insight, Stats, Why
 from tactful.engine.keys import Keys
-from tactful.engine.links import Links, links_of
+from tactful.engine.links.links import Links, links_of
 from tactful.engine.listeners import Listener, Listeners
 from tactful.engine.people import find
 from tactful.engine.policies import Policies, rules_of, templates_of, types_of
-from tactful.engine.reports import Reports
-from tactful.engine.reputation import Reputation
 from tactful.engine.requests import Broadcast, Receipt, Request, Submission, parse_request
 from tactful.engine.rulebook import Rulebook
 from tactful.engine.settings import Settings

@@ -16,7 +16,7 @@ from tactful.engine.delivering import Sent, batches, deliver
 from tactful.engine.directory import Directory
 from tactful.engine.dispatch import Dispatch, Job
 from tactful.engine.fanout import Fanout
-from tactful.engine.feedback import Feedback
+from tactful.engine.feedback.facts import Feedback
 from tactful.engine.identity import Ids
 from tactful.engine.insight import Insight
 from tactful.engine.listeners import Listeners

@@ -6,7 +6,7 @@ from engine_bench import HOUR, START, Bench
 
 from tactful.core.model import Recipient, Rejected, State
 from tactful.engine.compose import Composer
-from tactful.engine.links import links_of
+from tactful.engine.links.links import links_of
 from tactful.templates.library import Template
 
 SECRET = "ab" * 32

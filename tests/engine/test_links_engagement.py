@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import Accepted, State
-from tactful.engine.engagement import (
+from tactful.engine.feedback.engagement import (
     BURST_MS,
     KEPT_EACH,
     KEPT_MAX,
@@ -21,7 +21,7 @@ from tactful.engine.engagement import (
     Hit,
     told_apart,
 )
-from tactful.engine.feedback import Feedback, Told
+from tactful.engine.feedback.facts import Feedback, Told
 from tactful.engine.requests import Receipt
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

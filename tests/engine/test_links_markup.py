@@ -12,9 +12,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tactful.core.errors import ConfigError, RequestError
-from tactful.engine.links import Links, links_of
-from tactful.engine.markup import HTML_MAX, URL_MAX, planned, replace_links, unreferenced, web_url
-from tactful.engine.tracking import checked_base, read_click, read_open
+from tactful.engine.links.links import Links, links_of
+from tactful.engine.links.markup import (
+    HTML_MAX,
+    URL_MAX,
+    planned,
+    replace_links,
+    unreferenced,
+    web_url,
+)
+from tactful.engine.links.tracking import checked_base, read_click, read_open
 from tactful.stores.memory import MemoryStore
 
 FOOT = "<foot>"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tactful.app import Tactful
 from tactful.core.errors import ConfigError, RequestError
-from tactful.engine.links import Links, links_of
-from tactful.engine.preferences import Preferences
+from tactful.engine.links.links import Links, links_of
+from tactful.engine.links.preferences import Preferences
 from tactful.stores.memory import MemoryStore
 from tactful.templates.library import Template
 

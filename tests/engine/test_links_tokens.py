@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tactful.core.errors import ConfigError, RequestError
-from tactful.engine.links import links_of
-from tactful.engine.tokens import LOOK_MS, TOKEN_MAX, Tokens
+from tactful.engine.links.links import links_of
+from tactful.engine.links.tokens import LOOK_MS, TOKEN_MAX, Tokens
 
 OLD, NEW = "0f" * 32, "1e" * 32
 PURPOSES = ("open", "click", "unsubscribe", "preferences")

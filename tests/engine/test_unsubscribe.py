@@ -8,8 +8,8 @@ import pytest
 from engine_bench import Bench
 
 from tactful.core.errors import ConfigError, RequestError
-from tactful.engine.tokens import Tokens
-from tactful.engine.unsubscribe import Unsubscribe
+from tactful.engine.links.tokens import Tokens
+from tactful.engine.links.unsubscribe import Unsubscribe
 from tactful.stores.memory import MemoryStore
 
 URL = "https://example.com/u?t={token}&x=1"

@@ -12,8 +12,8 @@ from door_cases import NOON
 from fastapi.testclient import TestClient
 
 from tactful import Rule, State, Tactful
+from tactful.config.service import Http
 from tactful.http.service import create_service
-from tactful.serving import Http
 from tactful.testing import CaptureChannel, ManualClock
 
 HOUR = 3_600_000

@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tactful import Rule, Tactful
+from tactful.config.service import Http
 from tactful.http.keyring import Keyring
 from tactful.http.service import create_service
 from tactful.http.throttle import Throttle
 from tactful.ports import Store
-from tactful.serving import Http
 from tactful.testing import CaptureChannel, ManualClock
 
 START = 1_767_225_600_000

@@ -14,11 +14,11 @@ from fastapi import APIRouter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tactful.config.service import Http
 from tactful.http.guard import Guard
 from tactful.http.intake import BODY_MAX, BULK_BODY_MAX, DEPTH_MAX, is_deep
 from tactful.http.throttle import Throttle
 from tactful.runtime.clock import ManualClock
-from tactful.serving import Http
 
 SINGLE = "/v1/notifications"
 BULK = "/v1/notifications/bulk"

@@ -19,7 +19,7 @@ import uvicorn
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from tactful import NotificationType, Tactful
-from tactful.engine.markup import planned, replace_links
+from tactful.engine.links.markup import planned, replace_links
 from tactful.http.service import create_service
 
 pytestmark = pytest.mark.browser

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from tactful.receiving import Receipts
+from tactful.config.service import Receipts
 
 URL = "https://notify.shop.example"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:feedback"

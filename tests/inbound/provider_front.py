@@ -22,7 +22,7 @@ from provider_calls import (
 )
 
 from tactful.core.errors import Unavailable
-from tactful.engine.reports import Taken
+from tactful.engine.feedback.reports import Taken
 from tactful.inbound.desk import Desk
 from tactful.inbound.providers.ses import Ses
 

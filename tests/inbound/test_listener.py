@@ -10,10 +10,10 @@ from inbound_world import World
 from mail_samples import POSTFIX, VACATION
 
 from tactful import Tactful
+from tactful.config.service import Inbound
 from tactful.core.errors import RequestError, Unavailable
 from tactful.core.model import Accepted
 from tactful.inbound.listener import Listener
-from tactful.receiving import Inbound
 from tactful.testing import CaptureChannel
 
 ADDRESS = "bounces@shop.example"

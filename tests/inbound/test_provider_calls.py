@@ -28,7 +28,7 @@ from provider_front import PROVIDERS, REF, Front
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import HOUR, MINUTE
-from tactful.engine.reports import Taken
+from tactful.engine.feedback.reports import Taken
 from tactful.inbound.providers.sendgrid import SendGrid
 from tactful.inbound.providers.twilio import Twilio
 from tactful.inbound.signed import Call, ForgedError, UnreadableError

@@ -28,7 +28,7 @@ from provider_calls import (
 from provider_front import PROVIDERS, REF, Front
 
 from tactful.core.errors import ConfigError
-from tactful.engine.reports import Taken
+from tactful.engine.feedback.reports import Taken
 from tactful.inbound.providers.sendgrid import SendGrid
 from tactful.inbound.signed import ForgedError, UnreadableError
 

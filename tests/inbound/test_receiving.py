@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tactful.config import load
+from tactful.config.service import Inbound
 from tactful.core.errors import ConfigError
-from tactful.receiving import Inbound
 
 
 def test_everything_can_be_set() -> None:

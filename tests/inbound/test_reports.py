@@ -11,7 +11,7 @@ from inbound_world import World
 from tactful import NotificationType, Recipient, Settings
 from tactful.core.errors import RequestError
 from tactful.core.model import DAY
-from tactful.engine.reports import Report, Seal, Taken
+from tactful.engine.feedback.reports import Report, Seal, Taken
 from tactful.engine.settings import Tolerance
 
 

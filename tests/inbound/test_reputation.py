@@ -12,8 +12,8 @@ from inbound_world import World
 from tactful import NotificationType, Settings, Tactful
 from tactful.core.errors import ConfigError
 from tactful.core.model import DAY, HOUR, Accepted, State
-from tactful.engine.reports import Report
-from tactful.engine.reputation import SAMPLE
+from tactful.engine.feedback.reports import Report
+from tactful.engine.feedback.reputation import SAMPLE
 from tactful.engine.settings import Tolerance
 from tactful.testing import CaptureChannel, ManualClock
 

@@ -18,11 +18,11 @@ from tactful.app import Tactful
 from tactful.cli.engine import configured, opened
 from tactful.cli.exits import UNAVAILABLE
 from tactful.cli.options import columns, facts, note, shared, show
+from tactful.config.service import Inbound
 from tactful.core.errors import ConfigError, NotFound, RequestError
-from tactful.engine.reputation import PPM, Rate
+from tactful.engine.feedback.reputation import PPM, Rate
 from tactful.inbound.mail import reports_in
 from tactful.inbound.parts import SIZE_MAX
-from tactful.receiving import Inbound
 
 
 @click.group("feedback")

@@ -19,7 +19,7 @@ from tactful.cli.engine import author, build, configured
 from tactful.cli.feedback import taking
 from tactful.cli.log_format import JSON, log_format, log_json
 from tactful.cli.options import note, shared, wanted
-from tactful.config import Door
+from tactful.config.service import Door
 from tactful.core.errors import ConfigError
 from tactful.inbound.desk import Desk
 from tactful.telemetry.timings import Timings

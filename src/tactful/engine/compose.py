@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from tactful.core.errors import RequestError
 from tactful.core.model import Content, Message
 from tactful.engine.dispatch import Job
-from tactful.engine.links import Links
+from tactful.engine.links.links import Links
 from tactful.engine.rulebook import Book
 from tactful.engine.zones import iso, zone_of
 from tactful.ports import Delivery

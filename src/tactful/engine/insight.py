@@ -12,7 +12,7 @@ from tactful.core.model import NEVER, Entry, Event, Millis, State
 from tactful.core.plan import blocking
 from tactful.engine.compose import Composer
 from tactful.engine.context import Context
-from tactful.engine.feedback import Feedback
+from tactful.engine.feedback.facts import Feedback
 from tactful.engine.zones import iso, zone_of
 from tactful.ports import Attempt, Delivery, Reader
 from tactful.templates.library import Rendered, RenderError

@@ -23,7 +23,7 @@ BUT_MANDATORY: Final = "all but mandatory"
 """The scope of an address whose holder has complained. The name of no category has blanks."""
 
 MARKS: Final = "soft bounces"
-"""The scope of what counts against an address without suppressing it; see `engine.standing`."""
+"""Scope of what counts against an address without suppressing it; see `engine.feedback.bounces`."""
 
 
 def checked(person: Recipient) -> Recipient:

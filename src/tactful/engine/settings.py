@@ -15,7 +15,7 @@ class Tolerance:
 
     * `soft_bounces`: so many of an address within `soft_window_ms` suppress it.
     * `breaker`: what happens when a channel's mail bounces or annoys too often: `warn` records an
-      event, `stop` also holds what is not critical; see `engine.reputation`.
+      event, `stop` also holds what is not critical; see `engine.feedback.reputation`.
     * `volume`: how many have to be sent before their part that bounced says anything.
     """
 

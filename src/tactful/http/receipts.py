@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from tactful.engine.reports import Taken
+from tactful.engine.feedback.reports import Taken
 from tactful.http.intake import BoundedRequest, GuardedRoute
 from tactful.http.keyring import Admin
 from tactful.http.problems import RETRY_S, Problem

@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 
 from tactful import __version__
 from tactful.app import Tactful
+from tactful.config.service import Http
 from tactful.core.model import SECOND
 from tactful.http import alertmanager, answers, api, endpoints, problems, receipts, tracking
 from tactful.http.console.site import close_console, create_console
@@ -26,7 +27,6 @@ from tactful.http.throttle import Throttle
 from tactful.http.worlds import Worlds
 from tactful.inbound.desk import Desk
 from tactful.ports import Channel
-from tactful.serving import Http
 
 DEFAULTS: Final = Http()
 _DESCRIPTION = """\

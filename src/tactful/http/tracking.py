@@ -1,9 +1,9 @@
 """The open pixel and the click redirect.
 
 Nobody who asks for them has a key, so they are cheap: the token is checked before anything else,
-and what they count is kept in memory and recorded about once a second (`engine.engagement`). The
-pixel is the same for every token, also for one that we did not make; a link leads only where its
-token says.
+and what they count is kept in memory and recorded about once a second
+(`engine.feedback.engagement`). The pixel is the same for every token, also for one that we did not
+make; a link leads only where its token says.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from tactful.app import Tactful
 from tactful.core.errors import RequestError, Unavailable
-from tactful.engine.engagement import Hit
-from tactful.engine.tracking import read_click, read_open
+from tactful.engine.feedback.engagement import Hit
+from tactful.engine.links.tracking import read_click, read_open
 from tactful.http import preferences
 from tactful.http.preferences import no_such_page
 

@@ -1,1 +1,1 @@
-"""Feedback in: bounces and complaints by mail, receipts by webhook. See `engine.reports`."""
+"""Feedback in: bounces and complaints by mail, receipts by webhook (`engine.feedback.reports`)."""

@@ -7,15 +7,15 @@ from typing import Final
 
 from tactful.app import Tactful
 from tactful.channels.egress import Egress, EgressError
+from tactful.config.service import Receipts
 from tactful.core.errors import RequestError, Unavailable
-from tactful.engine.reports import Taken
+from tactful.engine.feedback.reports import Taken
 from tactful.inbound.providers.mailgun import Mailgun
 from tactful.inbound.providers.postmark import Postmark
 from tactful.inbound.providers.sendgrid import SendGrid
 from tactful.inbound.providers.ses import Fetch, Ses
 from tactful.inbound.providers.twilio import Twilio
 from tactful.inbound.signed import Call, ForgedError, Provider
-from tactful.receiving import Receipts
 
 OK: Final = 200
 

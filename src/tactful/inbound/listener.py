@@ -22,10 +22,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tactful.app import Tactful
 from tactful.channels.address import Address, parse_email
+from tactful.config.service import Inbound
 from tactful.core.errors import RequestError, Unavailable
-from tactful.engine.reports import Taken
+from tactful.engine.feedback.reports import Taken
 from tactful.inbound.mail import reports_in
-from tactful.receiving import Inbound
 
 log = logging.getLogger("tactful.inbound")
 

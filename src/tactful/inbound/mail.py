@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from tactful.engine.reports import Report
-from tactful.engine.standing import BOUNCE, HARD, SOFT
+from tactful.engine.feedback.bounces import BOUNCE, HARD, SOFT
+from tactful.engine.feedback.reports import Report
 from tactful.inbound.arf import complaints_in
 from tactful.inbound.dsn import bounces_in
 from tactful.inbound.findings import BOUNCED, Finding

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import orjson
 
 from tactful.core.model import MINUTE, Millis
-from tactful.engine.reports import Report, Seal
+from tactful.engine.feedback.reports import Report, Seal
 
 WINDOW_MS: Final = 5 * MINUTE
 """How far the instant in a signature may be from now, either way."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import Any, Final
 
@@ -69,6 +69,12 @@ class RenderError(TactfulError):
         super().__init__(f"template {template!r}, {where}: {reason}")
 
 
+@cache
+def _sandbox(*, html: bool) -> Sandbox:
+    """The same for every renderer of the process, since it has no state."""
+    return Sandbox(html=html)
+
+
 class Renderer:
     """Renders templates in a sandbox and keeps the last `cache` compiled parts.
 
@@ -76,8 +82,8 @@ class Renderer:
     """
 
     def __init__(self, cache: int = 512) -> None:
-        self._plain = Sandbox()
-        self._html = Sandbox(html=True)
+        self._plain = _sandbox(html=False)
+        self._html = _sandbox(html=True)
         # By source, not by name: a template that is edited is another one at once.
         self._compiled_plain = lru_cache(cache)(self._plain.compiled)
         self._compiled_html = lru_cache(cache)(self._html.compiled)

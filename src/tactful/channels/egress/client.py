@@ -25,6 +25,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeAlias, cast
@@ -117,7 +118,7 @@ class Egress:
         self._timeout_s = timeout_ms / 1_000
         self._max_bytes = max_bytes
         self._resolver = resolver
-        self._tls = tls if tls is not None else _tls()
+        self._tls = tls
         self._monotonic = monotonic
 
     def target(self, url: str, field: str = "url") -> Target:
@@ -201,7 +202,7 @@ class Egress:
                 return sock
             # Python holds a handshake as a whole to this time.
             sock.settimeout(max(0.001, until - self._monotonic()))
-            return self._tls.wrap_socket(sock, server_hostname=target.host)
+            return (self._tls or _default_tls()).wrap_socket(sock, server_hostname=target.host)
         except BaseException:
             sock.close()
             raise
@@ -304,7 +305,9 @@ def _body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
     return b"".join(parts), not response.length
 
 
-def _tls() -> ssl.SSLContext:
+@cache
+def _default_tls() -> ssl.SSLContext:
+    """For the whole process and made when it is first needed: reading the roots takes 30 ms."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -18,7 +18,7 @@ from tactful.http.console.gate import COOKIE, Console, Here, Refused, Viewer, po
 from tactful.http.console.pages import ROOT, link, moved, page
 from tactful.http.console.passwords import hashed, matches
 from tactful.http.console.sessions import LIVES_MS
-from tactful.http.console.throttle import admit
+from tactful.http.console.tries import admit
 
 log = logging.getLogger("tactful.http")
 router = APIRouter()

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tactful.engine.context import Context
-from tactful.engine.preferences import Preferences
-from tactful.engine.tokens import Tokens, change_secret, known_secrets, sure_secrets
-from tactful.engine.tracking import Tracking, checked_base
-from tactful.engine.unsubscribe import Unsubscribe
+from tactful.engine.links.preferences import Preferences
+from tactful.engine.links.tokens import Tokens, change_secret, known_secrets, sure_secrets
+from tactful.engine.links.tracking import Tracking, checked_base
+from tactful.engine.links.unsubscribe import Unsubscribe
 
 _PAGE: Final = "/t/u/{token}"
 

@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 from tactful.core.errors import Unavailable
 from tactful.core.model import SECOND, Millis
 from tactful.engine.context import Context
-from tactful.engine.feedback import PERSON, PROXY, SCANNER, Feedback
+from tactful.engine.feedback.facts import PERSON, PROXY, SCANNER, Feedback
 from tactful.ports import Reader
 
 log = logging.getLogger("tactful.engagement")

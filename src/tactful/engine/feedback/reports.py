@@ -23,9 +23,9 @@ from tactful.core.errors import Contended, RequestError, Unavailable
 from tactful.core.lifecycle import FEEDBACK
 from tactful.core.model import DAY, Event, Millis, State
 from tactful.engine.context import Context
-from tactful.engine.feedback import Feedback
+from tactful.engine.feedback.facts import Feedback
+from tactful.engine.feedback.reputation import Reputation
 from tactful.engine.people import find
-from tactful.engine.reputation import Reputation
 from tactful.ports import Delivery, Reader, Remembered, Tx
 
 log = logging.getLogger("tactful.reports")

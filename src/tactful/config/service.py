@@ -1,45 +1,44 @@
-"""Where feedback comes in, as a configuration describes it: `[inbound]` and `[receipts]`.
-
-[inbound]
-port = 8724
-address = "bounces@mail.example.com"
-
-[receipts.sendgrid]
-key = "MFkwEwYHKoZIzj0CAQ..."
-"""
+"""What the service is set to: `[http]`, and where mail and feedback come in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from tactful import values
-from tactful.channels.address import parse_email
+from tactful.config.keys import PROVIDERS
+from tactful.config.sources import complete
 from tactful.core.errors import ConfigError
+from tactful.core.model import Millis
 
-PROVIDERS: Final = ("ses", "sendgrid", "mailgun", "postmark", "twilio")
-"""Whose webhooks are understood."""
 
-KEYS: Final[Mapping[str, values.Reader]] = {
-    "feedback.soft_bounces": values.whole(1),
-    "feedback.soft_window": values.duration,
-    "feedback.breaker": values.one_of("warn", "stop"),
-    "feedback.volume": values.whole(1),
-    "inbound.host": values.text,
-    "inbound.port": values.whole(1, 65_535),
-    "inbound.address": values.parsed(parse_email),
-    "inbound.protocol": values.one_of("smtp", "lmtp"),
-    "receipts.url": values.text,
-    "receipts.ses.topics": values.several(values.text),
-    "receipts.sendgrid.key": values.secret,
-    "receipts.mailgun.key": values.secret,
-    "receipts.postmark.key": values.secret,
-    "receipts.twilio.key": values.secret,
-}
-"""Every key of these tables."""
+@dataclass(frozen=True, slots=True)
+class Http:
+    """What a key may ask of the service: `rate` requests a second, `burst` of them at one instant.
 
-SECRET_KEYS: Final = tuple(key for key in KEYS if key.endswith(".key"))
+    `timeout_ms` is the longest that a request may take. `metrics` says who may read those: `open`,
+    `key` or `off`; None leaves it to where the service listens.
+    """
+
+    rate: int = 200
+    burst: int = 400
+    timeout_ms: Millis = 30_000
+    metrics: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where mail is taken in, and the certificate by which keys may come from elsewhere.
+
+    Without `port` it stays shut; without `host` it is where HTTP is answered. `certificate` and
+    `private_key` are PEM files, and `hostname` the name that they are for.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    certificate: str | None = None
+    private_key: str | None = None
+    hostname: str = "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,7 @@ def inbound_of(given: Mapping[str, Any]) -> Inbound | None:
     """The table `[inbound]` from its values; raises ConfigError."""
     if not given:
         return None
-    if "address" not in given:
-        raise ConfigError("inbound.address: is missing; the other keys of [inbound] need it")
+    complete(given, "inbound", "address")
     return Inbound(**given)
 
 

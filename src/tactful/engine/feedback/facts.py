@@ -9,8 +9,8 @@ each kind of program and leave the figures alone. A proxy has the mail from wher
 scanner may have it from anywhere on its way, so it says nothing about arrival.
 
 A bounce that says whether it is `hard` or `soft`, and a complaint, also count against the address
-(`engine.standing`). They do so even where they come too late to move the delivery, which leaves the
-event `late`.
+(`engine.feedback.bounces`). They do so even where they come too late to move the delivery, which
+leaves the event `late`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tactful.core.errors import RequestError
 from tactful.core.lifecycle import FEEDBACK, WENT_OUT, can_move
 from tactful.core.model import Event, Millis, State
 from tactful.engine.context import Context
-from tactful.engine.standing import BOUNCE, consequences
+from tactful.engine.feedback.bounces import BOUNCE, consequences
 from tactful.ports import Delivery, Result, Tx
 
 PERSON: Final = "person"

@@ -27,8 +27,8 @@ from tactful.core.model import DAY, Event, Millis
 from tactful.core.names import name_key
 from tactful.core.rules import Rule
 from tactful.engine.context import Context
+from tactful.engine.feedback.bounces import BOUNCE, HARD
 from tactful.engine.policies import Policies
-from tactful.engine.standing import BOUNCE, HARD
 from tactful.ports import Fact, Reader
 
 SAMPLE: Final = 10_000

@@ -1,8 +1,8 @@
 """What a person wants, changed by the person: the engine's side of the preference page.
 
-The link to it carries a token (`engine.tokens`) that names the recipient. A change says what the
-whole outcome is to be, so that repeating it changes nothing more; what the page did not show stays
-as it was.
+The link to it carries a token (`engine.links.tokens`) that names the recipient. A change says what
+the whole outcome is to be, so that repeating it changes nothing more; what the page did not show
+stays as it was.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final
 from tactful.core.errors import ConfigError
 from tactful.core.model import Event, NotificationType, Recipient
 from tactful.engine.context import Context
+from tactful.engine.links.tokens import Tokens
 from tactful.engine.people import checked
-from tactful.engine.tokens import Tokens
 from tactful.ports import Reader
 
 PURPOSE: Final = "preferences"

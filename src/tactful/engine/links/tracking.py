@@ -1,7 +1,7 @@
 """Links in mails that tell what became of them: the open pixel and the click redirect.
 
-Both carry a token (`engine.tokens`). Where a click leads stands inside the token and nowhere else:
-there is nothing to redirect to that we did not sign, and nothing to look up.
+Both carry a token (`engine.links.tokens`). Where a click leads stands inside the token and nowhere
+else: there is nothing to redirect to that we did not sign, and nothing to look up.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tactful.core.errors import ConfigError
-from tactful.engine.markup import replace_links, web_url
-from tactful.engine.tokens import Tokens
+from tactful.engine.links.markup import replace_links, web_url
+from tactful.engine.links.tokens import Tokens
 from tactful.ports import Delivery
 
 OPEN: Final = "open"

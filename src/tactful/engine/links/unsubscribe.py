@@ -1,7 +1,7 @@
 """Unsubscribing with one click (RFC 2369 and RFC 8058).
 
-The link carries a token (`engine.tokens`) that names the recipient and the category: nobody can
-unsubscribe somebody else, and no log-in is needed.
+The link carries a token (`engine.links.tokens`) that names the recipient and the category: nobody
+can unsubscribe somebody else, and no log-in is needed.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Final
 
 from tactful.core.errors import ConfigError
 from tactful.engine.context import Context
-from tactful.engine.preferences import change_mutes
-from tactful.engine.tokens import Tokens
+from tactful.engine.links.preferences import change_mutes
+from tactful.engine.links.tokens import Tokens
 from tactful.ports import Delivery
 
 PURPOSE: Final = "unsubscribe"

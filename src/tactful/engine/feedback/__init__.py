@@ -1,0 +1,1 @@
+"""What comes back: reports about deliveries, and what they say of addresses and channels."""

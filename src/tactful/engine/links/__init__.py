@@ -1,0 +1,1 @@
+"""Links in mails that lead back to us: opens, clicks, unsubscribing, preferences."""
