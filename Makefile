@@ -18,7 +18,8 @@ PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 pyth
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
-INSTALL_PINNED = $(PIP) install --require-hashes
+# Not compiled ahead: most of what is installed is never imported.
+INSTALL_PINNED = $(PIP) install --no-compile --require-hashes
 INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation
 PYTEST = $(BIN)/python -m pytest -m "not soak and not browser and not foreign and not prometheus" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 \

@@ -231,7 +231,7 @@ def emitted() -> tuple[set[str], set[str]]:
     """The names of events that stand in the engine's code, and where they are computed."""
     names: set[str] = set()
     computed: set[str] = set()
-    for path in sorted([*ENGINE.glob("*.py"), ENGINE.parent / "runtime/courier.py"]):
+    for path in sorted([*ENGINE.rglob("*.py"), ENGINE.parent / "runtime/courier.py"]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
@@ -267,8 +267,8 @@ COMPUTED: dict[str, set[str]] = {
     "dispatch.py: event": set(),  # what callers of `_end` give
     "dispatch.py: QUARANTINED": {QUARANTINED},
     "fanout.py: name": {"accepted", "suppressed"},
-    "feedback.py: name": set(FEEDBACK),
-    "feedback.py: FEEDBACK[name].value": {state.value for state in FEEDBACK.values()},
+    "facts.py: name": set(FEEDBACK),
+    "facts.py: FEEDBACK[name].value": {state.value for state in FEEDBACK.values()},
     "listeners.py: OWN_EVENTS": {OWN_EVENTS},
     "policies.py: f'{self._kind}.changed'": {
         f"{kind}.changed" for kind in (RULE, TYPE, TEMPLATE, KEY, USER, ENDPOINT)

@@ -22,11 +22,12 @@ lists them), since platforms invent some from the name of a service: Kubernetes 
 from tactful.config.keys import FILE_NAME, KEYS, SECRET_KEYS, STORE
 from tactful.config.loading import Config, load
 from tactful.config.policies import Policies, policies_of, read_policies
-from tactful.config.sources import read_toml
+from tactful.config.sources import PREFIX, read_toml
 
 __all__ = [
     "FILE_NAME",
     "KEYS",
+    "PREFIX",
     "SECRET_KEYS",
     "STORE",
     "Config",

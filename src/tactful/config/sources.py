@@ -12,7 +12,7 @@ from tactful.config import values
 from tactful.config.keys import DURATIONS, KEYS, NAMED, SECRET_KEYS
 from tactful.core.errors import ConfigError
 
-_PREFIX: Final = "TACTFUL_"
+PREFIX: Final = "TACTFUL_"
 # `--config` has a variable of its own; those of test suites are nobody's business here.
 _NOT_KEYS: Final = ("TACTFUL_CONFIG", "TACTFUL_TEST_")
 
@@ -81,7 +81,7 @@ def _known_near(key: str) -> str:
 def from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Raw], tuple[str, ...]]:
     """What the environment sets, and which of its variables mean nothing here."""
     found: dict[str, Raw] = {}
-    names = {_PREFIX + key.upper().replace(".", "_"): key for key in KEYS}
+    names = {PREFIX + key.upper().replace(".", "_"): key for key in KEYS}
     urls = {
         name.removesuffix("_FILE"): f"apprise.{service}.url"
         for name in environ
@@ -90,7 +90,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Raw], tuple[
     names |= urls
     ignored = []
     for name in sorted(environ):
-        if not name.startswith(_PREFIX) or name.startswith(_NOT_KEYS):
+        if not name.startswith(PREFIX) or name.startswith(_NOT_KEYS):
             continue
         secret = names.get(name.removesuffix("_FILE"))
         if name in names:
