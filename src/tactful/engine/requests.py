@@ -92,7 +92,7 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """The receipt as plain data."""
-        found = asdict(self)
+        found = {name: getattr(self, name) for name in self.__slots__}
         found["others"] = [other.to_dict() for other in self.others]
         return found
 
