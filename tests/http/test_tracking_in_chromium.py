@@ -1,6 +1,5 @@
 """What recipients see and what their programs make of a mail, in a real browser.
 
-Needs `chromium`, `chromium-browser` or `google-chrome` on the PATH; CONTRIBUTING.md says more.
 Run by `make pages`.
 """
 
@@ -8,51 +7,19 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
+from chromium import CONTRAST, WIDTHS, chromium, served
 from tactful import NotificationType, Tactful
 from tactful.engine.links.markup import planned, replace_links
 from tactful.http.service import create_service
 
 pytestmark = pytest.mark.browser
-
-WIDTHS = {"desktop": 1280, "phone": 390, "small phone": 320}
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-# The lowest contrast (WCAG 2.2) between a text and what it stands on.
-CONTRAST = """() => {
-  const light = colour => {
-    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
-      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-  };
-  const ground = element => {
-    for (; element; element = element.parentElement) {
-      const colour = getComputedStyle(element).backgroundColor;
-      if (colour !== "rgba(0, 0, 0, 0)") return light(colour);
-    }
-  };
-  const against = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  const texts = [...document.querySelectorAll("h1, p, strong, a, legend, span, button")];
-  return Math.min(...texts.map(one => against(light(getComputedStyle(one).color), ground(one))));
-}"""
 
 # What can be tapped and is lower than 44 points (WCAG 2.2, 2.5.5).
 SMALL = """() => [...document.querySelectorAll("label, button")]
@@ -71,18 +38,8 @@ READ = """pages => pages.map(html => {
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.fail(f"none of {', '.join(PROGRAMS)} is on the PATH; install Chromium")
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=program,
-            headless=True,
-            args=list(ARGUMENTS),
-        )
+    with chromium(tmp_path_factory.mktemp("profile")) as context:
         yield context
-        context.close()
 
 
 class Seen:
@@ -113,21 +70,8 @@ def app() -> Iterator[Tactful]:
 @pytest.fixture
 def root(app: Tactful) -> Iterator[str]:
     """Where the service answers."""
-    config = uvicorn.Config(create_service(app), host="127.0.0.1", port=0, log_level="error")
-    ready = threading.Event()
-
-    class Told(uvicorn.Server):
-        async def startup(self, *arguments: Any, **more: Any) -> None:
-            await super().startup(*arguments, **more)
-            ready.set()
-
-    server = Told(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert ready.wait(30)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with served(create_service(app)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -166,7 +110,7 @@ def test_every_page_can_be_read_and_tapped(
     for name, path in paths(app).items():
         seen = opened(root + path, width, scheme)
 
-        assert seen.tab.evaluate(CONTRAST) >= 4.5, name
+        assert seen.tab.evaluate(CONTRAST, "h1, p, strong, a, legend, span, button") >= 4.5, name
         assert seen.tab.evaluate(SMALL) == [], name
         assert seen.tab.evaluate("document.documentElement.scrollWidth") <= width, name
         assert seen.tab.evaluate("document.scripts.length") == 0

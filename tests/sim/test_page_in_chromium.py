@@ -1,36 +1,25 @@
 """The report of a run, opened in a real browser as a person would: from a file, at two widths.
 
-Needs `chromium`, `chromium-browser` or `google-chrome` on the PATH; CONTRIBUTING.md says more.
 Run by `make pages`.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mixed_figures import example, figures_of, hostile, mixed
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
+from chromium import CONTRAST, WIDTHS, chromium
 from tactful.sim.figures import Figures
 from tactful.sim.page import page as report
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = {"desktop": 1280, "phone": 390, "small phone": 320}
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+TEXTS = "h1, h2, p, dt, dd, th, td, summary, svg text"
 
 # What a script in the page finds out about each plot: its name, whether it is in sight, and its
 # marks with something to see.
@@ -57,43 +46,11 @@ CROWDED = """() => [...document.querySelectorAll("svg.plot")].flatMap(svg => {
   return [...beyond, ...crowded].map(([text]) => text);
 })"""
 
-# The lowest contrast (WCAG 2.2) between a text and the card or page that it stands on.
-CONTRAST = """() => {
-  const light = colour => {
-    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
-      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-  };
-  const ground = element => {
-    for (; element; element = element.parentElement) {
-      const colour = getComputedStyle(element).backgroundColor;
-      if (colour !== "rgba(0, 0, 0, 0)") return light(colour);
-    }
-  };
-  const against = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  const texts = [...document.querySelectorAll("h1, h2, p, dt, dd, th, td, summary, svg text")];
-  return Math.min(...texts.map(element => {
-    const style = getComputedStyle(element);
-    const colour = element.closest("svg") ? style.fill : style.color;
-    return against(light(colour), ground(element));
-  }));
-}"""
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.fail(f"none of {', '.join(PROGRAMS)} is on the PATH; install Chromium")
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=program,
-            headless=True,
-            args=list(ARGUMENTS),
-        )
+    with chromium(tmp_path_factory.mktemp("profile")) as context:
         yield context
-        context.close()
 
 
 class Opened:
@@ -176,7 +133,7 @@ def test_every_text_can_be_read_in_light_and_in_dark(
     seen = opened(report(mixed()), scheme=scheme)
     ground = seen.ask("getComputedStyle(document.body).backgroundColor")
 
-    assert seen.ask(CONTRAST) >= 4.5
+    assert seen.tab.evaluate(CONTRAST, TEXTS) >= 4.5
     assert (ground == "rgb(20, 23, 26)") == (scheme == "dark")
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from console_bench import HASH, Visitor, chromium
+from console_bench import HASH, Visitor
 from playwright.sync_api import BrowserContext
 
+from chromium import chromium
 from tactful import Rule, Tactful
 from tactful.engine.users import User
 from tactful.http.service import create_service

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
-import uvicorn
 from fastapi.testclient import TestClient
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Page
 
 from tactful.http.console.passwords import hashed
 
 ORIGIN = "http://testserver"
 PASSWORD = "correct horse battery"
 HASH = hashed(PASSWORD)
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 class Visitor:
@@ -55,43 +38,6 @@ class Visitor:
 
     def log_in(self, name: str, password: str = PASSWORD) -> Any:
         return self.post("login", name=name, password=password)
-
-
-@contextmanager
-def served(service: Any) -> Iterator[str]:
-    """A service at a port of its own; gives its address."""
-    config = uvicorn.Config(service, port=0, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
-    started = threading.Event()
-    startup = server.startup
-
-    async def told(*arguments: Any, **named: Any) -> None:
-        await startup(*arguments, **named)
-        started.set()
-
-    server.startup = told  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert started.wait(30), "the server does not start"
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-
-
-@contextmanager
-def chromium(profile: Path) -> Iterator[BrowserContext]:
-    """A browser with a profile of its own."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.fail(f"none of {', '.join(PROGRAMS)} is on the PATH; install Chromium")
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=program, headless=True, args=list(ARGUMENTS)
-        )
-        yield context
-        context.close()
 
 
 class Tab:

@@ -18,9 +18,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from console_bench import HASH, Tab, served
+from console_bench import HASH, Tab
 from playwright.sync_api import BrowserContext, expect
 
+from chromium import served
 from tactful import Recipient, Rule, Tactful
 from tactful.channels.inbox import InboxChannel
 from tactful.channels.rehearsal import Rehearsal
