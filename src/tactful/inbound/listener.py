@@ -5,17 +5,14 @@ again. Mail that reports nothing, such as an out-of-office reply, is taken and f
 it would only make more of it. One recipient is taken at a time, since LMTP (RFC 2033) would want an
 answer for each.
 
-The server is aiosmtpd's, on an event loop in a thread of its own; what asks the store is handed to
-other threads.
+The sessions are aiosmtpd's; what asks the store is handed to other threads than theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -26,6 +23,7 @@ from tactful.config.service import Inbound
 from tactful.core.errors import RequestError, Unavailable
 from tactful.engine.feedback.reports import Taken
 from tactful.inbound.mail import reports_in
+from tactful.runtime.server_thread import ServerThread
 
 log = logging.getLogger("tactful.inbound")
 
@@ -49,75 +47,20 @@ class _Lmtp(LMTP):
     line_length_limit = LINE_MAX
 
 
-class Listener:
-    """Listens from `start` to `stop`; raises RequestError for an address that is none.
+class Listener(ServerThread):
+    """Takes bounces in; see `ServerThread` for how it is started and stopped.
 
-    `port` is the one that was given, or found where none was.
+    A mail that is not answered by then is not lost: its sender has it, and tries again. Raises
+    RequestError for an address that is none.
     """
 
     def __init__(self, app: Tactful, settings: Inbound) -> None:
-        self.host = settings.host
-        self.port = settings.port or 0
+        super().__init__("inbound", settings.host, settings.port or 0)
         self._kind = _Lmtp if settings.protocol == "lmtp" else _Smtp
         self._handler = _Handler(app, parse_email(settings.address, "inbound.address"))
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._over: asyncio.Event | None = None
-        self._ready = threading.Event()
-        self._error: OSError | None = None
 
-    def start(self) -> None:
-        """Listen; raises Unavailable if the port cannot be had."""
-        # It writes what clients say into its log, addresses included.
-        logging.getLogger("mail.log").setLevel(logging.CRITICAL)
-        self._thread = threading.Thread(target=self._run, name="tactful-inbound", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._error is not None:
-            self._thread.join()
-            why = self._error.strerror
-            raise Unavailable(f"inbound: cannot listen on {self.host}:{self.port}: {why}")
-
-    def stop(self) -> None:
-        """Take no more; harmless when repeated."""
-        if self._thread is None or self._loop is None or self._over is None:
-            return
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._over.set)
-            self._thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            runner.run(self._serve(self._loop))
-
-    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._over = asyncio.Event()
-        try:
-            server = await loop.create_server(self._session, self.host, self.port)
-        except OSError as error:
-            self._error = error
-            self._ready.set()
-            return
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._over.wait()
-        server.close()
-        # A mail that is not answered yet is not lost: its sender has it, and tries again.
-
-    def _session(self) -> SMTP:
+    def greet(self) -> SMTP:
+        """A session; what it says is up to `_Handler`."""
         return self._kind(
             self._handler,
             data_size_limit=SIZE_MAX,
