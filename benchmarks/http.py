@@ -3,7 +3,8 @@
 Single sends come over some connections at once, each with the next request when the answer to the
 one before is there; bulk calls hold 1,000 notifications. Three rules are in force and nobody works,
 so each answer is what admission takes. Beside it, in the same run, a bare FastAPI route that does
-one durable INSERT for each request.
+one durable INSERT for each request, and the service of cue-notify, which has no calls in bulk and
+gets a twentieth of the requests.
 
 *cpu* is the processor time of the API process for each notification, *server* that of PostgreSQL.
 
@@ -24,10 +25,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.on_postgres import SETTINGS, processor_us
+from benchmarks.peers.environments import PROGRAMS, Unavailable, prepare
 
 from tactful import Tactful
 from tactful.core.rules import Rule
@@ -78,7 +81,7 @@ def _more(wire: socket.socket) -> bytes:
     return part
 
 
-def ask(port: int, requests: Sequence[bytes], connections: int) -> float:
+def ask(port: int, requests: Sequence[bytes], connections: int, status: int = 202) -> float:
     """Seconds until all requests were answered with success."""
     statuses: list[int] = []
 
@@ -99,14 +102,14 @@ def ask(port: int, requests: Sequence[bytes], connections: int) -> float:
     for thread in threads:
         thread.join()
     taken = time.perf_counter() - started
-    assert statuses == [202] * len(requests), f"not all were accepted: {set(statuses)}"
+    assert statuses == [status] * len(requests), f"not all were accepted: {set(statuses)}"
     return taken
 
 
 @contextmanager
-def served(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+def served(command: Sequence[str], port: int, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A process that answers on a port."""
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, **options) as process:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -216,6 +219,39 @@ def bare(url: str, count: int, connections: int, server: Callable[[], float]) ->
         )
 
 
+def cue(
+    url: str, count: int, connections: int, folder: Path, server: Callable[[], float]
+) -> dict[str, Any]:
+    """Single messages through `cuectl serve`; raises `Unavailable`."""
+    environment, port = prepare("cue_service"), free_port()
+    job = folder / "cue.json"
+    job.write_text(json.dumps({"url": url, "port": port}), "utf-8")
+    command = [str(environment.python), str(PROGRAMS / "cue_service.py")]
+    options = {"env": {**os.environ, "PEER_JOB": str(job)}, "stdout": subprocess.PIPE}
+    with served(command, port, cwd=folder, **options) as api:
+        assert api.stdout is not None
+        key = json.loads(api.stdout.readline())["key"]
+        words = {"title": "{{ subject }}", "body": "{{ text }}"}
+        template = {"key": "bench", "default_locale": "en", "locales": {"en": words}}
+        body = json.dumps(template).encode()
+        ask(port, [request_for("/v1/templates", port, body, key)], 1, 201)
+
+        def message(number: int) -> bytes:
+            fields = notification(number, count)
+            address = {"channel": "email", "value": fields["to"]}
+            recipient = {"external_id": fields["to"], "addresses": [address]}
+            words = {"subject": fields["subject"], "text": fields["text"]}
+            asked = {"recipient": recipient, "template": "bench", "channels": ["email"]}
+            body = json.dumps({**asked, "data": words}).encode()
+            return request_for("/v1/messages", port, body, key)
+
+        requests = [message(n) for n in range(count)]
+        ask(port, requests[: count // 10], connections)
+        rest = requests[count // 10 :]
+        work = partial(ask, port, rest, connections)
+        return measured("cue-notify, single", len(rest), work, api.pid, server)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5_000)
@@ -228,6 +264,7 @@ def main() -> None:
         server = stack.enter_context(PostgresServer(durable=True, settings=SETTINGS))
         server.create_database("bench")
         server.create_database("bare")
+        server.create_database("cue")
 
         def used() -> float:
             return processor_us(server.pid)
@@ -235,6 +272,11 @@ def main() -> None:
         size = (options.count, options.connections)
         on_postgres = [*tactful(server.url("bench"), *size, folder, used)]
         on_postgres.append(bare(server.url("bare"), *size, used))
+        try:
+            few = (max(100, options.count // 20), options.connections)
+            on_postgres.append(cue(server.url("cue"), *few, folder, used))
+        except Unavailable as missing:
+            print(f"not measured: cue-notify: {missing}", file=sys.stderr)
         on_sqlite = tactful(f"sqlite:///{folder / 'notify.db'}", *size, folder, float)
         found += [{"store": "PostgreSQL", **row} for row in on_postgres]
         found += [{"store": "SQLite", **row} for row in on_sqlite]
