@@ -54,6 +54,12 @@ pages: $(VENV)/.dev ## Open the pages in a real browser (needs Chromium or Chrom
 alerts: $(VENV)/.dev ## Try alert rules and dashboard with a real Prometheus (needs one)
 	$(BIN)/python -m pytest -m prometheus $(PYTEST_ARGS) $(TESTS)
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Play the commands in the pages, write down what they print, and the API
+	$(BIN)/python -m tactful.http > docs/openapi.json
+	$(BIN)/python -m tactful.http.reference docs/openapi.json > docs/api.md
+	$(BIN)/python tests/docs/transcripts.py README.md $(wildcard docs/*.md docs/*/*.md)
+
 .PHONY: dashboard
 dashboard: $(VENV)/.dev ## Rewrite the dashboard and the table of metrics from the catalogue
 	$(BIN)/python -m tactful.telemetry.dashboard deploy/grafana/tactful.json docs/metrics.md
@@ -69,6 +75,10 @@ quick: $(VENV)/.dev ## The tests of core and engine only, without coverage and P
 .PHONY: soak
 soak: $(VENV)/.dev ## The long tests: many seeds, many crashes
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: soak-api
+soak-api: $(VENV)/.dev ## Those of the API alone: 20,000 calls good and bad, 6,000 steps beside a model
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS) tests/http
 
 .PHONY: sim
 sim: $(VENV)/.core ## Play and judge random worlds on a virtual clock (SEEDS=1000 FROM=0)

@@ -41,6 +41,7 @@ from tactful.engine.insight import Inbox, Insight, Stats, Why
 from tactful.engine.keys import Keys
 from tactful.engine.links.links import Links, links_of
 from tactful.engine.listeners import Listener, Listeners
+from tactful.engine.pausing import Pausing
 from tactful.engine.people import find
 from tactful.engine.policies import Policies, rules_of, templates_of, types_of
 from tactful.engine.requests import Broadcast, Receipt, Request, Submission, parse_request
@@ -49,10 +50,11 @@ from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.upkeep import Upkeep
 from tactful.engine.users import User, users_of
-from tactful.ports import Channel, Clock, Delivery, Probe, Reader, Store, Unwatched
+from tactful.ports import Channel, Clock, Delivery, Probe, Reader, Store, Tracer, Unwatched
 from tactful.runtime.clock import StoreClock, SystemClock, running, seconds
 from tactful.runtime.courier import Courier
 from tactful.runtime.entropy import new_name, new_secret, random_bits
+from tactful.runtime.traced import Tracing
 from tactful.runtime.worker import Worker
 from tactful.stores.memory import MemoryStore
 from tactful.stores.named_sql import Schema
@@ -133,7 +135,8 @@ class Tactful:
     the HTTP service: with it the HTML of mails tells when it is opened, and which links are
     followed; where it is https, unsubscribing goes there, too. `owner` is the name of this worker
     in its leases, by default a random one: with it somebody else can release them when it is gone.
-    `probe` is told what the work takes; `telemetry.timings` has one.
+    `probe` is told what the work takes; `telemetry.timings` has one. `tracer` keeps traces of
+    what is submitted and handed over; `telemetry.tracing` has the one for OpenTelemetry.
 
     Safe to use from many threads. `with app:` works in the background; without, `tick` does what
     is due. Raises ConfigError, Unavailable.
@@ -152,6 +155,7 @@ class Tactful:
         owner: str = "",
         egress: Egress | None = None,
         probe: Probe | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         ways = list(channels)
         if all(channel.name != "inbox" for channel in ways):
@@ -165,6 +169,9 @@ class Tactful:
         if probe is not None:
             self.store = WatchedStore(self.store, probe, seconds)
             ways = [WatchedChannel(channel, probe, seconds) for channel in ways]
+        self.tracer = tracer
+        tracing = Tracing(tracer, self.store, names)
+        ways = tracing.channels(ways)
         self.clock: Clock = clock if clock is not None else clock_of(self.store)
         self.settings = settings if settings is not None else Settings()
         self._context = Context(
@@ -182,17 +189,19 @@ class Tactful:
         )
         self.links: Links = links_of(self._context, new_secret, unsubscribe, tracking)
         composer = Composer(self.links)
-        self._admission = Admission(self._context)
+        self._admission = tracing.admission(Admission(self._context))
         self._feedback = Feedback(self._context)
         self.engagement = Engagement(self._context, self._feedback)
         self._listeners = Listeners(self._context)
         self._upkeep = Upkeep(self._context)
         self._insight = Insight(self._context, composer, self._feedback)
-        self._worker = Worker(self._context, composer, self._listeners, self._housekeeping)
         self._settled = threading.Event()
         self._pruned_at: Millis | None = None
         self.rules: Policies[Rule] = rules_of(self._context)
         self.reputation = Reputation(self._context, self.rules)
+        self._worker = Worker(
+            self._context, composer, self._listeners, self._housekeeping, self.reputation.look
+        )
         self.reports = Reports(self._context, self._feedback, self.reputation)
         self.types: Policies[NotificationType] = types_of(self._context)
         self.templates: Policies[Template] = templates_of(self._context)
@@ -232,20 +241,26 @@ class Tactful:
                 raise RequestError(field, error.value, error.bound) from None
         return self._admission.submit(requests) if requests else []
 
-    def send_each(self, items: Iterable[Submission]) -> list[Receipt | RequestError]:
+    def send_each(
+        self, items: Iterable[Submission], *, traces: Sequence[str] = ()
+    ) -> list[Receipt | RequestError]:
         """Submit many notifications; a receipt, or what is wrong with it, for each, in order.
 
-        Those that can be are stored together. Raises Unavailable; nothing is stored then.
+        Those that can be are stored together. `traces` says for each which span asks for it, as a
+        `traceparent` (W3C Trace Context): by default it is the current one, and without a `tracer`
+        none. Raises Unavailable; nothing is stored then.
         """
         found: list[Receipt | RequestError] = []
         requests: list[Request] = []
         places: list[int] = []
         for place, item in enumerate(items):
             try:
-                requests.append(_request(item))
+                request = _request(item)
             except RequestError as error:
                 found.append(error)
                 continue
+            traced = self.tracer is not None and place < len(traces)
+            requests.append(request._replace(trace=traces[place]) if traced else request)
             places.append(place)
         for place, result in zip(places, self._admission.submit_each(requests), strict=True):
             found.insert(place, result)
@@ -261,6 +276,17 @@ class Tactful:
     def cancel(self, wanted: str) -> int:
         """Call off a delivery or all of a notification that still wait; gives how many."""
         return self._upkeep.cancel(wanted)
+
+    def pause(self, notification_id: str, *, by: str = "") -> int:
+        """Hand over nothing more of a notification until it is resumed; gives how many wait.
+
+        What is in hand already may still go; what is paused expires as it would. Raises NotFound.
+        """
+        return Pausing(self._context).pause(notification_id, by)
+
+    def resume(self, notification_id: str, *, by: str = "") -> int:
+        """Decide anew about all that was paused of it; gives how many. Raises NotFound."""
+        return Pausing(self._context).resume(notification_id, by)
 
     def retry(self, delivery_id: str) -> bool:
         """Put a failed or unknown delivery back into the queue."""
@@ -391,6 +417,7 @@ class Tactful:
             states = reader.counts()
             due = reader.next_due()
             broadcasts = reader.unfinished_broadcasts()
+            paused = reader.paused_notifications()
             book = self._context.rulebook.current(reader)
             unknown = {event.data["type"] for event in reader.events(name="type.unknown")}
         return {
@@ -400,6 +427,10 @@ class Tactful:
             "next_due": due,
             "behind_ms": max(0, now - due) if due is not None else 0,
             "broadcasts": len(broadcasts),
+            "paused": [
+                {"notification_id": one.id, "at": one.paused_at, "by": one.paused_by}
+                for one in paused
+            ],
             "rules": len(book.rules),
             "epoch": book.epoch,
             "unknown_types": sorted(name for name in unknown if not book.knows(name)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trustme
+from egress_corpus import FORMS, INSIDE, Doors, url_of
 from http_cases import HOST, LOOPBACK, Hooks, Names, egress_to, request_of, speaking, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from tactful.channels.egress import (
     LostError,
     UnreachableError,
 )
-from tactful.core.errors import ConfigError
+from tactful.core.errors import ConfigError, RequestError
 
 
 def post(egress: Egress, url: str, body: bytes = b"{}") -> Answer:
@@ -89,22 +90,6 @@ def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 # Where it may go ------------------------------------------------------------------------------
 
-INSIDE = [
-    "127.0.0.1",
-    "127.8.8.8",
-    "0.0.0.0",
-    "10.0.0.1",
-    "169.254.169.254",
-    "::1",
-    "::",
-    "::ffff:127.0.0.1",
-    "::127.0.0.1",
-    "64:ff9b::7f00:1",
-    "2002:7f00:1::",
-    "fe80::1%lo",
-    "fd00::1",
-]
-
 
 @pytest.mark.parametrize("address", INSIDE)
 @pytest.mark.parametrize("others", [[], ["93.184.215.14"]])
@@ -126,6 +111,14 @@ def test_an_address_in_the_url_that_is_inside_is_not_followed(host: str):
         post(egress_to(hooks.port, allow_networks=()), f"http://{host}:{hooks.port}/")
 
     assert hooks.got == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_spelling_of_an_address_leads_inside(form: str):
+    with Doors() as doors, pytest.raises((ForbiddenError, RequestError)):
+        post(egress_to(doors.port, allow_networks=()), url_of(form, doors.port))
+
+    assert doors.knocks == []
 
 
 def test_only_the_networks_that_are_allowed_are_reached():

@@ -338,7 +338,9 @@ def test_a_rejection_is_final_and_says_nothing_about_the_server(pair):
     with SmtpSink(faults=nobody) as first, SmtpSink() as second:
         one = pair(first, second)
         for number in range(20):
-            assert one.send(message(number)) == [Rejected("first: RCPT: 550 5.1.1 nobody")]
+            assert one.send(message(number)) == [
+                Rejected("first: RCPT: 550 5.1.1 nobody", "hard", "5.1.1")
+            ]
         assert one.health == [Health.CLOSED, Health.CLOSED]
         assert second.sessions == 0
 

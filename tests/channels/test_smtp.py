@@ -172,7 +172,7 @@ def test_refusing_all_keeps_the_connection(channel, pipelining):
     with SmtpSink(pipelining=pipelining, lenient_data=True, faults=script) as sink:
         one = channel(sink)
         for _ in range(3):
-            assert one.send(messages(3)) == [Rejected("RCPT: 550 no")] * 3
+            assert one.send(messages(3)) == [Rejected("RCPT: 550 no", "soft")] * 3
         assert sink.sessions == 1
         assert sink.messages == []
 

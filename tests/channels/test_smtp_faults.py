@@ -169,7 +169,7 @@ def test_a_refusal_stands_whatever_follows_it(farewell):
     thread, port = scripted(b"220 x\r\n", EHLO_OK, b"250 a\r\n550 b\r\n554 c\r\n", farewell)
     one = SmtpChannel(host="127.0.0.1", port=port, sender=SENDER, timeouts=QUICK)
     first, second = one.send(messages(2))
-    assert first == Rejected("RCPT: 550 b")
+    assert first == Rejected("RCPT: 550 b", "soft")
     assert isinstance(second, Retry)
     assert not second.counted
     thread.join()

@@ -110,6 +110,38 @@ def test_every_code_has_an_answer_that_keeps_the_promises(stage: Stage):
             assert not found.counted
 
 
+@pytest.mark.parametrize(
+    ("stage", "text", "bounce", "status"),
+    [
+        (Stage.RCPT, "550 5.1.1 nobody", "hard", "5.1.1"),
+        (Stage.RCPT, "550 5.1.2 no such domain", "hard", "5.1.2"),
+        (Stage.RCPT, "553 5.1.3 no address", "hard", "5.1.3"),
+        (Stage.RCPT, "550 5.1.6 moved away", "hard", "5.1.6"),
+        (Stage.RCPT, "556 5.1.10 takes no mail", "hard", "5.1.10"),
+        (Stage.DOT, "550 5.1.10 RESOLVER.ADR.RecipNotFound", "hard", "5.1.10"),
+        (Stage.RCPT, "550 5.2.1 disabled", "hard", "5.2.1"),
+        (Stage.RCPT, "552 5.2.2 full", "soft", "5.2.2"),
+        (Stage.DOT, "552 5.2.3 too long for the mailbox", "soft", "5.2.3"),
+        (Stage.RCPT, "550 5.1.0 address rejected", "soft", "5.1.0"),
+        (Stage.RCPT, "550 User unknown", "soft", ""),
+        (Stage.RCPT, "553 mailbox name not allowed", "soft", ""),
+        (Stage.RCPT, "550 relay not permitted", "", ""),
+        (Stage.RCPT, "554 5.7.1 Relay access denied", "", "5.7.1"),
+        (Stage.RCPT, "550 5.1.0 Sender address rejected: User unknown", "", "5.1.0"),
+        (Stage.RCPT, "550 5.7.1 blocked", "", "5.7.1"),
+        (Stage.RCPT, "554 no", "", ""),
+        (Stage.DOT, "550 spam", "", ""),
+        (Stage.MAIL, "550 5.1.1 nobody", "", "5.1.1"),
+        (Stage.DOT, "554 5.6.0 spam", "", "5.6.0"),
+    ],
+)
+def test_what_a_refusal_says_about_the_address(stage: Stage, text: str, bounce: str, status: str):
+    found = outcome(stage, reply(text))
+
+    assert isinstance(found, Rejected)
+    assert (found.bounce, found.status) == (bounce, status)
+
+
 def test_what_ends_the_connection():
     assert all(ends_connection(stage, Reply(421, ("",))) for stage in Stage)
     assert ends_connection(Stage.DATA, Reply(250, ("",)))
@@ -120,7 +152,7 @@ def test_what_ends_the_connection():
 
 def test_an_outcome_names_the_stage_the_code_and_the_text():
     assert outcome(Stage.RCPT, reply("550 5.1.1 nobody here")) == Rejected(
-        "RCPT: 550 5.1.1 nobody here"
+        "RCPT: 550 5.1.1 nobody here", "hard", "5.1.1"
     )
     assert outcome(Stage.DOT, Reply(451, ("one", "two"))) == Retry("end of data: 451 one two")
 

@@ -212,6 +212,21 @@ def test_cancel_calls_off_what_waits(ready):
     assert "is cancelled" in ready("why", receipt["delivery_id"]).out
 
 
+def test_pause_and_resume_hold_back_what_waits(ready):
+    receipt = send(ready, "--at", "2100-01-01T00:00:00Z").data
+    wanted = receipt["notification_id"]
+
+    assert ready("pause", wanted).out == "paused 1\n"
+    assert ready("pause", wanted).out == "paused 0\n"
+    assert "is paused since" in ready("why", receipt["delivery_id"]).out
+    assert f"Paused {wanted} since" in ready("status").out
+    assert ready("resume", wanted).out == "resumed 1\n"
+    assert ready("resume", wanted).out == "it was not paused\n"
+    assert "is paused" not in ready("why", receipt["delivery_id"]).out
+    ready("cancel", wanted)
+    assert ready("pause", wanted).out == "nothing of it was waiting\n"
+
+
 def test_retry_takes_up_what_failed_and_nothing_else(run, sink):
     run("init")
     failed = send(run, type_="x", to="nowhere at all@example").data["delivery_id"]
@@ -266,6 +281,8 @@ def test_every_answer_is_one_json_document(ready, here: Path, again: int):
         ("recipients", "list"),
         ("recipients", "add", "bob"),
         ("recipients", "remove", "bob"),
+        ("pause", receipt["notification_id"]),
+        ("resume", receipt["notification_id"]),
         ("cancel", receipt["delivery_id"]),
         ("doctor",),
         ("prune",),

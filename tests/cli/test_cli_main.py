@@ -133,6 +133,7 @@ def test_the_later_option_wins(run):
         (("status", "--config", "none.toml"), 2, "error: config: cannot read none.toml"),
         (("rules", "apply"), 2, "error: file: there is no tactful.toml here"),
         (("why", "nothing"), 4, "error: id: names no delivery"),
+        (("pause", "nothing"), 4, "error: notification_id: names no notification"),
         (("cancel", "nothing"), 4, "error: id: names no delivery"),
         (("retry", "nothing"), 4, "error: delivery_id: names no delivery"),
         (("rules", "remove", "nothing"), 4, "error: name: is no rule in force"),

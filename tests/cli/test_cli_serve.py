@@ -141,7 +141,9 @@ def test_a_key_is_made_listed_rotated_and_revoked(ready: Run) -> None:
     listed = ready("keys", "list")
     assert "shop" in listed.out
     assert token[0] not in listed.out
-    assert ready("keys", "list", "--json").data == {"keys": [{"name": "shop", "scopes": ["send"]}]}
+    assert ready("keys", "list", "--json").data == {
+        "keys": [{"name": "shop", "scopes": ["send"], "last_used_at": None}]
+    }
     rotated = ready("keys", "rotate", "shop", "--overlap", "2h", "--lives", "30d", "--json").data
     assert rotated["token"] != token[0]
     revoked = ready("keys", "revoke", "shop")

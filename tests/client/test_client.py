@@ -109,6 +109,15 @@ def test_what_waits_can_be_called_off(client: Client) -> None:
     assert not client.retry(later.delivery_id)
 
 
+def test_what_waits_can_be_paused_and_resumed(client: Client) -> None:
+    later = client.send(type="later", to="ada@example.com", text="Hi", deliver_at=4_000_000_000_000)
+
+    assert client.pause(later.notification_id) == 1
+    assert client.why(later.delivery_id or "").decision == "pause"
+    assert client.resume(later.notification_id) == 1
+    assert client.resume(later.notification_id) == 0
+
+
 def test_errors_are_those_of_the_library(client: Client, served: Served) -> None:
     with pytest.raises(errors.RequestError) as caught:
         client.send(type="x", to="ada@example.com", text="x", priority="urgent")
@@ -167,6 +176,8 @@ def test_the_asynchronous_client_does_the_same(served: Served) -> None:
                 type="async", to="a@b.example", text="x", deliver_at=4_000_000_000_000
             )
             assert later.delivery_id is not None
+            assert await client.pause(later.notification_id) == 1
+            assert await client.resume(later.notification_id) == 1
             assert await client.cancel(later.delivery_id) == 1
             assert await client.cancel_all(later.notification_id) == 0
             assert not await client.retry(later.delivery_id)

@@ -333,6 +333,27 @@ class TwoStores(RuleBasedStateMachine):
     def cancel(self, about: str) -> None:
         self.both(lambda tx: tx.cancel_broadcast(about))
 
+    @rule(about=st.sampled_from(NOTIFICATIONS), by=st.sampled_from(["", "ada"]))
+    def pause_all(self, about: str, by: str) -> None:
+        self.both(lambda tx: tx.pause_notification(about, self.now, by))
+
+    @rule(about=st.sampled_from(NOTIFICATIONS), number=st.one_of(st.none(), numbers))
+    def resume_all(self, about: str, number: int | None) -> None:
+        to = None if number is None else row_id(number)
+        self.both(lambda tx: tx.resume_notification(about, to))
+
+    @precondition(exists)
+    @rule(some=st.lists(numbers, min_size=1, max_size=4))
+    def pause(self, some: list[int]) -> None:
+        chosen = [self.pick(number).id for number in some]
+        self.both(lambda tx: tx.pause_deliveries(chosen))
+
+    @precondition(exists)
+    @rule(some=st.lists(numbers, min_size=1, max_size=4))
+    def resume(self, some: list[int]) -> None:
+        chosen = [self.pick(number).id for number in some]
+        self.both(lambda tx: tx.resume_deliveries(chosen, self.now))
+
     @precondition(exists)
     @rule(number=numbers, names=st.lists(st.sampled_from(["sent", "lost"]), max_size=3))
     def tell(self, number: int, names: list[str]) -> None:

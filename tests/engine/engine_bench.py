@@ -20,6 +20,7 @@ from tactful.engine.feedback.facts import Feedback
 from tactful.engine.identity import Ids
 from tactful.engine.insight import Insight
 from tactful.engine.listeners import Listeners
+from tactful.engine.pausing import Pausing
 from tactful.engine.policies import rules_of, templates_of, types_of
 from tactful.engine.recording import Recording
 from tactful.engine.requests import Receipt, Request, parse_request
@@ -78,6 +79,7 @@ class Bench:
         self.feedback = Feedback(self.context)
         self.listeners = Listeners(self.context)
         self.upkeep = Upkeep(self.context)
+        self.pausing = Pausing(self.context)
         self.insight = Insight(self.context, self.composer, self.feedback)
         self.rules = rules_of(self.context)
         self.types = types_of(self.context)

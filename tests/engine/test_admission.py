@@ -372,6 +372,38 @@ def test_a_full_line_still_takes_who_replaces_one_in_it(
     assert bench.texts == ["w", "new"]
 
 
+def test_a_full_line_takes_no_collapse_group_that_is_new(
+    make_bench: Callable[[Settings], Bench],
+) -> None:
+    bench = make_bench(Settings(waiting_max=2))
+    bench.rule("one", "1/hour", on_limit="collapse")
+    bench.send()
+    bench.run()
+
+    found = [bench.send(collapse_key=key, text=key) for key in ("a", "b", "c", "b", "a", "d")]
+
+    assert [r.decision for r in found] == [
+        "collapse", "collapse", "reject", "collapse", "collapse", "reject",
+    ]  # fmt: skip
+    assert (found[2].rule, found[2].retry_at) == ("waiting_max", None)
+    with bench.store.reading() as reader:
+        assert reader.lines(["ada"], 10)["ada"].total == 2
+
+
+def test_the_newest_replaces_one_that_stands_far_ahead_in_a_long_line(bench: Bench) -> None:
+    bench.rule("one", "1/hour", on_limit="collapse")
+    bench.send()
+    bench.run()
+    keys = [f"key {number}" for number in range(300)]
+    bench.send_all([asked(collapse_key=key) for key in keys])
+
+    first = bench.send(collapse_key=keys[0], text="new")
+
+    assert first.decision == "collapse"
+    with bench.store.reading() as reader:
+        assert reader.lines(["ada"], 1)["ada"].total == 300
+
+
 def test_a_template_that_is_known_is_accepted(bench: Bench) -> None:
     bench.templates.put(Template("hello", text="Hello {{ name }}"))
 

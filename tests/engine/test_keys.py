@@ -110,3 +110,22 @@ def test_rotating_again_and_again_leaves_no_dead_secrets(bench: Bench) -> None:
     assert [one.digest for one in made.live(bench.clock.now())] == [digest(token)]
     with pytest.raises(NotFound):
         keys(bench).rotate("none", overlap_ms=HOUR)
+
+
+def test_when_a_key_was_used_is_noted_once_a_minute_and_forgotten_with_it(bench: Bench) -> None:
+    keys = Keys(bench.context, new_secret)
+    keys.create("shop", ["send"])
+    keys.create("idle", ["send"])
+
+    keys.note_use("shop")
+    assert keys.used() == {"shop": START}
+    for later, known in [(59_999, START), (60_000, START + 60_000), (61_000, START + 60_000)]:
+        bench.clock.set(START + later)
+        keys.note_use("shop")
+        assert keys.used() == {"shop": known}
+
+    keys.remove("shop")
+    keys.note_use("shop")
+    assert keys.used() == {}
+    keys.create("shop", ["send"])
+    assert keys.used() == {}

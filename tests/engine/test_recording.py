@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine_bench import HOUR, MINUTE, SECOND, START, Bench
+from engine_bench import DAY, HOUR, MINUTE, SECOND, START, Bench
 
 from tactful.core.model import Accepted, Outcome, Rejected, Retry, State, Unknown
 from tactful.core.retry import RetryPolicy
@@ -234,6 +234,44 @@ def test_a_digest_that_failed_comes_back_as_one_message(bench: Bench, outcome: O
     assert [m.id for m in bench.messages[1:]] == [found[0].delivery_id] * 2
     assert bench.texts[2] == bench.texts[1]
     assert {bench.delivery(r).state for r in found} == {State.DELIVERED, State.DIGESTED}
+
+
+@pytest.mark.parametrize("outcome", [Retry("busy"), Unknown("cut")])
+def test_what_was_tried_before_its_digest_does_not_count_against_the_others_in_it(
+    make_bench: Callable[[Settings], Bench], outcome: Outcome
+) -> None:
+    bench = make_bench(Settings(retry=RetryPolicy(tries_max=2, crashes_max=2)))
+    found = digest_of_three(bench)
+    bench.clock.set(START + HOUR)
+    (job,) = bench.claim()
+    job.delivery.tries = job.delivery.crashes = 1  # as if it had gone alone before
+
+    bench.recording.record([Sent(job, outcome)])
+
+    head, *members = (bench.delivery(r) for r in found)
+    assert head.state is State.FAILED
+    assert [m.state for m in members] == [State.DEFERRED] * 2
+    assert {m.tries + m.crashes for m in members} == {1}
+    assert len({m.due_at for m in members}) == 1
+    bench.at(DAY)
+    assert bench.texts[-1].count("<") == 2
+    assert [bench.delivery(r).state for r in found] == [
+        State.FAILED, State.DELIVERED, State.DIGESTED,
+    ]  # fmt: skip
+
+
+def test_who_may_go_once_is_held_alone_in_a_digest_of_others(bench: Bench) -> None:
+    bench.type("code", on_ambiguous="hold")
+    bench.rule("digest", "1/hour", on_limit="digest")
+    bench.send()
+    bench.run()
+    news, code = bench.send("news"), bench.send("code")
+    bench.outcome = lambda _: Unknown("cut")
+    bench.at(HOUR)
+
+    assert (bench.delivery(news).state, bench.delivery(code).state) == (
+        State.DEFERRED, State.UNKNOWN,
+    )  # fmt: skip
 
 
 def test_a_digest_that_is_refused_fails_as_a_whole(bench: Bench) -> None:

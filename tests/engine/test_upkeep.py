@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from engine_bench import DAY, HOUR, MINUTE, START, Bench, asked
+from engine_bench import DAY, HOUR, MINUTE, SECOND, START, Bench, asked
 
 from tactful.core.errors import NotFound, RequestError
 from tactful.core.model import Recipient, Rejected, State, Unknown
@@ -169,6 +169,24 @@ def test_a_large_notification_is_called_off_page_by_page(quick: Bench) -> None:
     quick.run()
 
     assert quick.upkeep.cancel(receipt.notification_id) == 1_100
+
+
+def test_the_place_of_what_is_called_off_in_a_line_at_a_gate_is_free_for_others(
+    bench: Bench,
+) -> None:
+    bench.rule("pace", "1/second", per="channel", channels=["post"])
+    bench.people.put_many(Recipient(f"p{n}") for n in range(30))
+    receipt = bench.broadcast(text="all")
+    bench.run()
+    assert bench.texts == ["all"]
+    waiting = bench.send("alert", to="eve", text="waits behind")
+    bench.run()
+    assert bench.delivery(waiting).due_at == START + 30 * SECOND
+
+    assert bench.upkeep.cancel(receipt.notification_id) == 29
+    bench.at(SECOND)
+
+    assert bench.texts == ["all", "waits behind"]
 
 
 @pytest.mark.parametrize("wanted", ["", "nothing"])

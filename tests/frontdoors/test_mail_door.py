@@ -13,7 +13,7 @@ from door_cases import NOON, House, Wire, answer, mail
 
 from tactful import Accepted, Message, Recipient, Rule, State, errors
 from tactful.channels.smtp import SmtpChannel
-from tactful.engine.keys import ApiKey
+from tactful.engine.keys import ApiKey, mint
 from tactful.frontdoors.submission import SubmissionPort
 from tactful.http.worlds import Worlds
 
@@ -205,11 +205,19 @@ def test_keys_are_guessed_three_times_at_most(house: House) -> None:
     assert [line[:3] for line in said] == ["535", "535", "535", "421"]
 
 
-def test_a_key_without_the_scope_opens_nothing(house: House) -> None:
-    _, house.token = house.app.keys.create("reader", ("read",), author="test")
+@pytest.mark.parametrize("why", ["scope", "foreign", "revoked", "ended"])
+def test_a_key_that_may_not_send_opens_nothing(house: House, why: str) -> None:
+    scope, lives_ms = ("read" if why == "scope" else "send"), (1 if why == "ended" else None)
+    _, house.token = house.app.keys.create("other", (scope,), author="test", lives_ms=lives_ms)
+    if why == "foreign":
+        house.token = mint(bytes(32), test=False)
+    elif why == "revoked":
+        house.app.keys.remove("other", author="test")
+    house.clock.advance(1)
 
     with house.client(login=False) as client, pytest.raises(smtplib.SMTPAuthenticationError):
         client.login("status", house.token)
+    assert house.app.deliveries() == []
 
 
 def test_a_key_that_was_revoked_hands_in_nothing_in_a_session_that_lasts(house: House) -> None:

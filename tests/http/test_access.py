@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from api_bench import DAY, HOUR, START, Api, said
 
-from tactful import Tactful
+from tactful import Rule, Tactful
+from tactful.engine.keys import ApiKey
+from tactful.http.uses import AGAIN_MS, Uses
+from tactful.http.worlds import Worlds
 from tactful.runtime.clock import ManualClock
+from tactful.testing import CaptureChannel
 
 SINGLE = "/v1/notifications"
 
@@ -188,3 +194,79 @@ def test_the_clock_of_the_other_world_is_the_same(api: Api) -> None:
     waits = api.client.post(SINGLE, json=said(), headers=api.test).json()
 
     assert waits["deliver_at"] == START + DAY
+
+
+def test_a_key_tells_when_it_was_last_used(every: Api) -> None:
+    shop, _ = every.key("used", "send"), every.key("unused", "send")
+    every.clock.advance(HOUR)
+    every.client.post(SINGLE, json=said(), headers=shop)
+
+    for _ in range(1_000):  # it is written beside the requests
+        items = every.client.get("/v1/keys", headers=every.admin).json()["items"]
+        found = {item["name"]: item["last_used_at"] for item in items}
+        if found["used"] is not None:
+            break
+    assert (found["used"], found["unused"]) == (START + HOUR, None)
+
+
+def test_who_asks_does_not_wait_until_the_use_of_the_key_is_written() -> None:
+    clock, free = ManualClock(), threading.Event()
+    written: list[str] = []
+
+    def write(name: str) -> None:
+        assert free.wait(20)
+        written.append(name)
+
+    uses = Uses(write, clock.now)
+    for _ in range(100):
+        uses.note("shop")
+    uses.note("till")
+    assert written == []
+    free.set()
+    clock.advance(AGAIN_MS - 1)
+    uses.note("shop")
+    clock.advance(1)
+    uses.note("shop")
+    uses.close()
+    assert written == ["shop", "till", "shop"]
+
+
+@pytest.fixture
+def tried() -> Iterator[tuple[Tactful, Worlds, ApiKey]]:
+    app = Tactful("memory://", channels=[CaptureChannel("post")], clock=ManualClock(START))
+    worlds = Worlds(app, [CaptureChannel("post")], held_max=50)
+    key, _ = app.keys.create("trial", ["test"])
+    yield app, worlds, key
+    worlds.close()
+    app.close()
+
+
+@pytest.mark.parametrize("grows", ["by what is sent", "by who is registered"])
+def test_the_world_of_test_keys_does_not_grow_for_ever(
+    tried: tuple[Tactful, Worlds, ApiKey], grows: str
+) -> None:
+    app, worlds, key = tried
+    app.rules.put(Rule("cap", "1/hour"))
+    first = worlds.of(key)
+
+    sizes = []
+    for number in range(120):
+        world = worlds.of(key)
+        if grows == "by what is sent":
+            world.send(type="news", to=f"ada{number}@example.com", text="x")
+        else:
+            world.recipients.register(f"Ada {number}")
+        with world.store.reading() as reader:
+            sizes.append(reader.last_event() + reader.last_recipient())
+
+    assert worlds.of(key) is not first
+    assert max(sizes) <= 50 + 3
+    assert worlds.of(key).rules.get("cap") is not None
+
+
+def test_what_test_keys_have_finished_with_goes_after_an_hour(
+    tried: tuple[Tactful, Worlds, ApiKey],
+) -> None:
+    _, worlds, key = tried
+
+    assert worlds.of(key).settings.keep_ms == HOUR

@@ -270,7 +270,7 @@ def test_an_answer_that_takes_too_long_is_given_up() -> None:
 
 
 def test_a_request_that_does_not_arrive_is_given_up() -> None:
-    with Api(settings=Http(timeout_ms=20)) as api:
+    with Api(settings=Http(timeout_ms=300)) as api:
         arriving = asyncio.Event()
 
         async def receive() -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from api_bench import HOUR, Api, said
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 PEOPLE = st.sampled_from(["ada", "bob"])
@@ -154,3 +156,10 @@ Service.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestService = Service.TestCase
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_the_api_agrees_with_the_model_for_six_thousand_steps() -> None:
+    longer = settings(Service.TestCase.settings, max_examples=200, stateful_step_count=30)
+    run_state_machine_as_test(Service, settings=longer)

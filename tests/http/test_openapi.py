@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +14,18 @@ from api_bench import Api
 
 from tactful.engine.keys import mint
 from tactful.http.problems import MEDIA_TYPE, SCHEMA
+from tactful.http.reference import reference
 
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
-RENEW = "run `python -m tactful.http > docs/openapi.json` and look at the difference"
+RENEW = "run `make docs`, or its first two lines, and look at the difference"
 OPEN = ("/healthz", "/readyz")
+HIDDEN = {
+    *product(("GET", "HEAD"), ("/openapi.json", "/t/o/{token}", "/t/c/{token}")),
+    *product(("GET", "POST"), ("/u/{token}", "/p/{token}")),
+    ("GET", "/metrics"),
+    ("*", "/console"),
+}
+"""What is for people and machines that have no key: tokens, passwords or settings guard it."""
 EXAMPLES = {
     "delivery_id": "0" * 32,
     "notification_id": "0" * 32,
@@ -71,9 +80,41 @@ def test_the_kept_description_is_that_of_the_code(api: Api) -> None:
     assert served == json.loads(KEPT.read_text(encoding="utf-8")), RENEW
 
 
+def test_the_reference_is_made_of_the_description() -> None:
+    """docs/api.md says of every route and shape what the kept description says."""
+    kept = KEPT.read_text(encoding="utf-8")
+
+    assert KEPT.with_name("api.md").read_text(encoding="utf-8") == reference(json.loads(kept))
+
+
 def test_whatever_is_below_v1_asks_for_a_scope() -> None:
     assert len(ASKING) > 40
     assert [str(one) for one in ASKING if not one.scope] == []
+
+
+def routes(of: Any) -> Iterator[tuple[str, str]]:
+    """Every method and path below a router, without what the routers above put before it."""
+    for route in of.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from routes(inner)
+        else:
+            for method in getattr(route, "methods", None) or ("*",):
+                yield method, route.path
+
+
+def test_no_route_is_left_out_but_those_that_are_known(api: Api) -> None:
+    """So the tests that are made from the description miss nothing that is not here."""
+    found = set(routes(api.service))
+    described = [(one.method, one.path) for one in EVERY]
+    hidden = {
+        (method, path)
+        for method, path in found
+        if not any(method == named and where.endswith(path) for named, where in described)
+    }
+
+    assert len(found) >= len(described)
+    assert hidden == HIDDEN
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=str)

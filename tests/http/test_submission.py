@@ -77,6 +77,43 @@ def test_a_delivery_that_waits_can_be_called_off_once(every: Api) -> None:
     assert again.json() == {"cancelled": 0}
 
 
+def test_a_notification_is_paused_and_resumed(every: Api) -> None:
+    waits = every.client.post(
+        SINGLE, json=said(deliver_at=START + HOUR), headers=every.sender
+    ).json()
+    url = f"/v1/notifications/{waits['notification_id']}"
+
+    def post(what: str) -> object:
+        answer = every.client.post(f"{url}/{what}", headers=every.sender)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert [post("pause"), post("pause")] == [{"paused": 1}, {"paused": 0}]
+    why = f"/v1/deliveries/{waits['delivery_id']}/why"
+    told = every.client.get(why, headers=every.sender).json()
+    assert (told["decision"], told["paused_at"]) == ("pause", START)
+    assert told["paused_by"].startswith("key:")
+    (standing,) = every.client.get("/v1/status", headers=every.sender).json()["paused"]
+    assert standing["notification_id"] == waits["notification_id"]
+    every.clock.set(START + 2 * HOUR)
+    every.app.tick()
+    assert every.post.messages == []
+
+    assert [post("resume"), post("resume")] == [{"resumed": 1}, {"resumed": 0}]
+    every.app.tick()
+    assert [message.text for message in every.post.messages] == ["w"]
+    assert post("pause") == {"paused": 0}
+
+
+def test_who_may_not_send_may_not_pause(api: Api) -> None:
+    reader = api.key("looker", "read")
+    for what in ("pause", "resume"):
+        url = f"/v1/notifications/nothing/{what}"
+        assert api.client.post(url, headers=reader).status_code == 403
+        answer = api.client.post(url, headers=api.sender)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 # Many at once ---------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tactful import Settings, Tactful
-from tactful.core.model import Accepted
+from tactful.core.model import Accepted, Message, Outcome
 from tactful.testing import CaptureChannel, ManualClock
 
 START = 1_767_261_600_000
@@ -18,14 +18,15 @@ class World:
     def __init__(self, store: str, settings: Settings | None = None) -> None:
         self.clock = ManualClock(START)
         self.count = 0
+        self.refuses: Callable[[Message], Outcome | None] = lambda _: None
         self.meanwhile: Callable[[], object] = lambda: None
         self.channel = CaptureChannel("email", self._answer, address_kind="email")
         self.app = Tactful(store, channels=[self.channel], clock=self.clock, settings=settings)
 
-    def _answer(self, _: object) -> Accepted:
+    def _answer(self, message: Message) -> Outcome:
         self.count += 1
         self.meanwhile()
-        return Accepted(ref=f"Ok 0102-{self.count:06d}")
+        return self.refuses(message) or Accepted(ref=f"Ok 0102-{self.count:06d}")
 
     def sent(self, to: str = "ada@example.org", type_: str = "news") -> str:
         """The id of a delivery that has gone out."""

@@ -209,6 +209,22 @@ def test_what_is_about_nothing_known_is_kept_and_not_believed(any_world: World) 
     }  # fmt: skip
 
 
+def test_what_is_about_nothing_known_goes_when_a_delivery_of_its_age_would(
+    any_world: World,
+) -> None:
+    world = any_world
+    world.app.reports.take([Report("test", "1", "bounced", names=("nothing",))])
+    world.clock.advance(world.app.settings.keep_ms)
+    world.app.reports.take([Report("test", "2", "bounced", names=("nothing",))])
+    world.app.prune()
+    assert world.names().count("feedback.unknown") == 2
+
+    world.clock.advance(1)
+    world.app.prune()
+
+    assert world.names().count("feedback.unknown") == 1
+
+
 @pytest.mark.parametrize("address", ["", " ", "\0", "a\nb", "x" * 4_000])
 def test_an_address_that_cannot_be_one_harms_nobody(world: World, address: str) -> None:
     report = Report("test", "1", "bounced", address, ("\0", "x" * 4_000), "ref", {"bounce": "hard"})

@@ -40,7 +40,8 @@ def test_nothing_can_be_said_against_the_engine() -> None:
 
 @pytest.mark.parametrize("seed", REGRESSIONS)
 def test_a_seed_that_once_found_a_fault_finds_none(seed: int) -> None:
-    assert try_seed(seed).findings == (), REGRESSIONS[seed]
+    # Pauses were not drawn yet.
+    assert try_seed(seed, without=["pauses"]).findings == (), REGRESSIONS[seed]
 
 
 def test_a_seed_is_one_history_in_every_process() -> None:

@@ -94,6 +94,8 @@ def fill(url: str, clock: ManualClock) -> None:
     app.send(type="plain", to="cy", text="in a while", deliver_at=clock.now() + HOUR)
     app.send(type="plain", to="cy", text="too late", ttl="1m", deliver_at=clock.now() + 30 * SECOND)
     app.cancel(app.send(type="news", to="cy", text="called off").delivery_id)
+    later = app.send(type="plain", to="cy", text="not now", deliver_at=clock.now() + HOUR)
+    app.pause(later.notification_id, by="ada")
     app.send(type="plain", to="dee", template="welcome", data={"name": ODD})
     clock.advance(2 * MINUTE)
     app.tick()

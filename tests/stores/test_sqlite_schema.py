@@ -26,13 +26,13 @@ TABLES = {
     "expires_at state rule reason attempts tries crashes updated_at opened_at clicked_at "
     "digest_id ref",
     "due": "delivery_id recipient priority due_at not_before state promised decided held grp rule "
-    "reason attempts tries crashes begun owner",
+    "reason attempts tries crashes begun owner paused",
     "events": "seq name delivery_id at notification_id recipient data",
     "idempotency": "key fingerprint answer expires_at",
     "migrations": "number name checksum",
     "notes": "key value",
     "notifications": "id type category priority content created_at channels expires_at not_before "
-    "cursor audience_end audience cancelled",
+    "cursor audience_end audience cancelled trace paused_at paused_by resumed_to",
     "policies": "version kind name body at author",
     "recipients": "seq id name email timezone locale addresses mute",
     "suppressions": "channel address scope reason at",

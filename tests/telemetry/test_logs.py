@@ -5,31 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import re
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import process, until
 
 from tactful import Event, Tactful
 from tactful.core.errors import RequestError, Unavailable
-from tactful.telemetry.logs import HIDDEN, TROUBLES, EventLog, JsonLines
-from tactful.testing.smtp_dialogue import Fault
-from tactful.testing.smtp_sink import SmtpSink
+from tactful.telemetry.logs import HIDDEN, EventLog, JsonLines, TextLines
 
 CANARY = "canary7f3a"
-NAME = "canaryname"  # of a type and a rule: those are labels of metrics, and in no log
-PATIENCE_S = 60.0
 
 
 def line(name: str, message: str, *arguments: object, **more: Any) -> dict[str, Any]:
@@ -83,6 +72,30 @@ def test_a_number_that_is_none_leaves_the_fixed_text() -> None:
     assert line("tactful.x", "%d of %d", "many", 3)["message"] == "%d of %d"
 
 
+def test_for_people_the_same_is_said_and_where_it_was_stands_below() -> None:
+    try:
+        raise RequestError("to", CANARY, "is no address")
+    except RequestError as error:
+        info = (type(error), error, None)
+        record = logging.LogRecord("tactful.x", 30, "", 1, "%s\n%s", (error, "mail"), info)
+    record.created = 1_800_000_000.5
+    first, *where = TextLines({"mail"}).format(record).splitlines()
+
+    head = "2027-01-15 08:00:00.500+00:00 warning tactful.x: "
+    assert first == head + r"RequestError\nmail RequestError"
+    assert [line[:4] for line in where] == ["    "]
+    assert "test_logs.py:" in where[0]
+
+
+@given(st.text())
+def test_a_line_for_people_is_a_line_whatever_comes(text: str) -> None:
+    error = Unavailable(text)
+    found = TextLines(()).format(logging.LogRecord("tactful.x", 20, "", 1, "%s", (error,), None))
+
+    assert found.isascii()
+    assert found.isprintable()
+
+
 @given(st.text(), st.text())
 def test_a_line_is_a_line_whatever_comes(text: str, argument: str) -> None:
     """No line can be forged: control characters are escaped."""
@@ -109,129 +122,6 @@ def test_people_are_a_keyed_hash(caplog: pytest.LogCaptureFixture) -> None:
 
 
 # A whole process ------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def until(what: Callable[[], object], why: str) -> None:
-    """Ask again until the answer is yes."""
-    never, deadline = threading.Event(), time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline, why
-        never.wait(0.05)
-
-
-@contextmanager
-def process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of Tactful in a folder; what it says on stderr is in `log`."""
-    command = [sys.executable, "-m", "tactful", *arguments]
-    with (folder / "log").open("wb") as log:
-        made = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=log)
-    try:
-        yield made
-    finally:
-        made.terminate()
-        made.wait(60)
-
-
-class Caller:
-    """Asks the service with a key; every answer is as good as another."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self._token = token
-        self.codes: list[int] = []
-
-    def __call__(self, method: str, path: str, body: Any = None) -> bytes:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = Request(self.url + path, data if body is not None else None, headers)
-        request.method = method
-        try:
-            with urlopen(request, timeout=30) as answer:
-                self.codes.append(answer.status)
-                return bytes(answer.read())
-        except HTTPError as error:
-            self.codes.append(error.code)
-            return error.read()
-        except URLError:
-            self.codes.append(0)
-            return b""
-
-
-def everything(call: Caller) -> None:
-    """The canary in every field of everything that one can ask for, well and badly formed."""
-    address = f"{CANARY}@example.org"
-    person = {"name": CANARY, "email": address, "addresses": {"sms": CANARY}, "locale": "en"}
-    call("PUT", f"/v1/recipients/{CANARY}", person)
-    for field in ("name", "email", "timezone", "locale", "mute", "addresses", CANARY):
-        call("PUT", f"/v1/recipients/{CANARY}", {**person, field: f"{CANARY}\r\nx: y"})
-    template = {"subject": CANARY, "text": f"{{{{ {CANARY} }}}}", "html": f"<p>{CANARY}</p>"}
-    call("PUT", f"/v1/templates/{CANARY}", template)
-    for broken in (f"{{{{ {CANARY}", f"{{% {CANARY} %}}"):
-        call("PUT", f"/v1/templates/{CANARY}", {**template, "text": broken})
-    call("PUT", f"/v1/types/{NAME}", {"category": CANARY, "channels": ["email"]})
-    call("PUT", f"/v1/types/{NAME}", {"category": CANARY, "priority": CANARY})
-    call("PUT", f"/v1/rules/{NAME}", {"types": [NAME], "limit": "90/hour"})
-    for field in ("types", "limit", "per", "on_limit", "quiet", "exempt", "channels", CANARY):
-        call("PUT", f"/v1/rules/{NAME}", {"limit": "1/hour", field: CANARY})
-    good = {"type": NAME, "to": address, "subject": CANARY, "text": CANARY, "html": CANARY}
-    keys = {"collapse_key": CANARY, "idempotency_key": CANARY}
-    call("POST", "/v1/notifications", {**good, **keys})
-    call("POST", "/v1/notifications", {**good, **keys, "text": "other"})
-    call("POST", "/v1/notifications", {"type": CANARY, "to": CANARY, "text": CANARY})
-    call("POST", "/v1/notifications", {"type": NAME, "to": address, "template": CANARY})
-    call("POST", "/v1/notifications", {**good, "type": f"{CANARY}-unknown"})
-    for field in ("type", "to", "channels", "priority", "ttl", "deliver_at", "template", "data"):
-        call("POST", "/v1/notifications", {**good, field: f"{CANARY}\n{CANARY}"})
-    call("POST", "/v1/broadcasts", {**good, "to": CANARY})
-    call("POST", "/v1/notifications", f'{{"type": "{CANARY}'.encode())
-    call("GET", f"/v1/{CANARY}?{CANARY}={CANARY}")
-    call("GET", f"/v1/deliveries/{CANARY}/why")
-    call("DELETE", f"/{CANARY}")
-
-
-def test_nothing_that_was_submitted_is_in_the_logs_or_the_metrics(tmp_path: Path) -> None:
-    """A marker in every field, also in what the mail server answers, is found nowhere."""
-
-    def quote(number: int, envelope: object) -> Fault | None:
-        return Fault.reply("rcpt", f"550 5.1.1 {CANARY} is not known here")
-
-    port = free_port()
-    with SmtpSink(faults=quote) as sink:
-        (tmp_path / "tactful.toml").write_text(
-            f'[smtp]\nhost = "{sink.host}"\nport = {sink.port}\nsender = "me@example.org"\n',
-            encoding="utf-8",
-        )
-        with closing(Tactful(f"sqlite:///{tmp_path / 'notify.db'}")) as app:
-            _, token = app.keys.create("test", ("admin",))
-        call = Caller(port, token)
-        serve = ("serve", "--port", str(port), "--log-format", "json")
-        with process(tmp_path, *serve) as running:
-            until(lambda: call("GET", "/healthz") or running.poll(), "it does not answer")
-            assert running.poll() is None, (tmp_path / "log").read_text()
-            everything(call)
-            failed = re.compile(rb"^tactful_failed_total\{.*\} ([1-9].*)$", re.M)
-            until(lambda: failed.search(call("GET", "/metrics")), "nothing has failed")
-            metrics = call("GET", "/metrics").decode()
-            log = tmp_path / "log"
-            until(lambda: '"event":"failed"' in log.read_text(), "the failure is not logged")
-        text = log.read_text(encoding="utf-8")
-    lines = [json.loads(one) for one in text.splitlines()]
-
-    assert {200, 202, 422, 404} <= set(call.codes)
-    assert 500 not in call.codes
-    assert CANARY not in metrics
-    assert CANARY not in text
-    assert NAME not in text
-    assert f'type="{NAME}"' in metrics
-    allowed = {"at", "level", "logger", "message", "error", "where"}
-    allowed |= {"event", "seq", "event_at", "delivery", "notification", "recipient"}
-    assert set().union(*lines) <= allowed
-    assert {one["event"] for one in lines if "event" in one} <= set(TROUBLES)
 
 
 def test_a_worker_logs_json_too(tmp_path: Path) -> None:

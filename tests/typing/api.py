@@ -146,6 +146,9 @@ def facts(app: Tactful, first: str, last: str) -> None:
     assert counts[State.DEFERRED] >= 1
     events: list[Event] = app.events(delivery_id=first)
     assert "opened" in [event.name for event in events]
+    paused: int = app.pause(delivery.notification_id, by="ada")
+    resumed: int = app.resume(delivery.notification_id)
+    assert paused == resumed
     cancelled: int = app.cancel(last)
     assert cancelled == 1
     assert app.retry(last) is False

@@ -305,3 +305,37 @@ def test_every_way_to_write_a_limit_means_the_same() -> None:
         rule = read_rule({"name": "r", "limit": text})
         assert timedelta(milliseconds=rule.window_ms) == timedelta(minutes=2)
         assert rule.count == 3
+
+
+# Pauses ---------------------------------------------------------------------------------------
+
+
+def paused(*instants: int, until: int | None = NOON + HOUR, **more: Any) -> tuple[str, ...]:
+    """What is said about hand-overs of something that was paused at noon."""
+    ends = [] if until is None else [Event(3, "resumed", until, notification="n")]
+    history = History(
+        deliveries=[
+            Delivery("d", "ada", NOON - HOUR, state="delivered", notification="n", attempts=1)
+        ],
+        attempts=[Attempt("ada", at, "d", n, "news") for n, at in enumerate(instants, 1)],
+        events=[
+            Event(1, "accepted", NOON - HOUR, "d"),
+            Event(2, "paused", NOON, notification="n"),
+            *ends,
+        ],
+    )
+    found: tuple[str, ...] = verify(history, **more).unexpected
+    return found
+
+
+def test_a_hand_over_while_it_was_paused_is_found() -> None:
+    (told,) = paused(NOON + MINUTE)
+    assert told == f"d for ada was paused at {NOON}, and attempt 1 was at {NOON + MINUTE}"
+    assert len(paused(NOON + DAY, until=None)) == 1
+    assert paused(NOON - MINUTE) == paused(NOON + HOUR) == ()
+
+
+def test_what_was_claimed_when_it_was_paused_may_arrive() -> None:
+    """Clocks differ, and what is in hand is not called back."""
+    assert paused(NOON + SECOND) == paused(NOON + HOUR - SECOND) == ()
+    assert len(paused(NOON + 2, skew_ms=1)) == 1

@@ -23,6 +23,7 @@ from tactful import (
     Rejected,
     Retry,
     Rule,
+    State,
     Tactful,
     Template,
     Unknown,
@@ -89,6 +90,7 @@ class Died(BaseException):
 def live(url: str, seed: int, steps: int, *, jumps: bool = False) -> None:
     """One store and its life; with `jumps` its clock is wrong now and then, and put right."""
     draw, clock = Random(seed), ManualClock(START)
+    halts = Random(f"pauses {seed}")
     app = Tactful(url, channels=[Post(draw)], clock=clock, seed=seed)
     app.recipients.put_many(PEOPLE)
     app.types.put(NotificationType("code", on_ambiguous="hold", priority="critical"))
@@ -100,6 +102,8 @@ def live(url: str, seed: int, steps: int, *, jumps: bool = False) -> None:
             priority = draw.choice(("low", "normal", "normal", "high", "critical"))
             to = draw.choice(("ada", "ben", "cem", "stranger@example.org"))
             app.send(type=draw.choice(TYPES), to=to, text="x", priority=priority)
+        if halts.random() < 0.4:
+            _pause_or_resume(app, halts)
         if draw.random() < 0.05:
             app.broadcast(type="news", text="to everyone")
         if draw.random() < 0.15:
@@ -114,6 +118,17 @@ def live(url: str, seed: int, steps: int, *, jumps: bool = False) -> None:
             app.close()
             app = Tactful(url, channels=[Post(draw)], clock=clock, seed=seed + step)
     app.close()
+
+
+def _pause_or_resume(app: Tactful, draw: Random) -> None:
+    """Something that waits stands still, or something that stands still goes on."""
+    paused = [one["notification_id"] for one in app.status()["paused"]]
+    if paused and draw.random() < 0.4:
+        app.resume(draw.choice(paused), by="somebody")
+        return
+    waiting = app.deliveries(state=State.DEFERRED) + app.deliveries(state=State.QUEUED)
+    if waiting:
+        app.pause(draw.choice(waiting).notification_id, by="somebody")
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -186,6 +201,7 @@ def test_what_is_changed_in_the_tables_behind_the_engines_back_is_found(tmp_path
         ("DELETE FROM due WHERE state = 'deferred'", "lost"),
         (f"UPDATE deliveries SET state = 'cancelled' WHERE id = {newest}", "unexpected"),
         ("UPDATE attempts SET counts = 0 WHERE outcome = 'unknown'", "unexpected"),
+        ("UPDATE events SET at = 1 << 45 WHERE name = 'resumed'", "unexpected"),
         ("UPDATE attempts SET at = (SELECT max(at) FROM attempts)", "limit_violations"),
     ):
         path.write_bytes(clean)

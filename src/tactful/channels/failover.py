@@ -32,6 +32,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from tactful.channels.breaker import Admission, Breaker, BreakerPolicy, Health
@@ -250,7 +251,7 @@ def _named(outcome: Outcome, name: str) -> Outcome:
         case Retry(why=why, after_ms=after_ms, counted=counted):
             return Retry(f"{name}: {why}", after_ms, counted)
         case Rejected(why=why):
-            return Rejected(f"{name}: {why}")
+            return replace(outcome, why=f"{name}: {why}")
         case Unknown(why=why):
             return Unknown(f"{name}: {why}")
 

@@ -18,4 +18,7 @@ def command(id: str) -> None:  # noqa: A002 - the word that people see
     """
     with opened() as app:
         count = app.cancel(id)
-    show({"cancelled": count}, [f"cancelled {count}" if count else "nothing of it was waiting"])
+        with app.store.reading() as reader:
+            found = reader.notifications([id]).get(id)
+    ended = count or (found is not None and found.cancelled)
+    show({"cancelled": count}, [f"cancelled {count}" if ended else "nothing of it was waiting"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pkgutil import resolve_name
 
 from tactful.app import Tactful
 from tactful.channels.rehearsal import Rehearsal
 from tactful.cli.options import wanted
 from tactful.config import Config, load
-from tactful.ports import Probe
+from tactful.ports import Probe, Tracer
 
 
 def configured() -> Config:
@@ -31,7 +33,16 @@ def build(config: Config, owner: str = "", probe: Probe | None = None) -> Tactfu
         owner=owner,
         probe=probe,
         egress=config.reach.egress(),
+        tracer=_tracer(),
     )
+
+
+def _tracer() -> Tracer | None:
+    """One for OpenTelemetry, where `opentelemetry-instrument` has loaded and set that up before."""
+    if "opentelemetry.trace" not in sys.modules:
+        return None
+    found: Tracer = resolve_name("tactful.telemetry.tracing:Traces")()
+    return found
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tactful.cli.engine import author, opened
+from tactful.cli.instants import instant
 from tactful.cli.options import columns, shared, show
 from tactful.core.model import Millis
 from tactful.engine.keys import SCOPES, ApiKey
@@ -64,12 +65,24 @@ def rotate(name: str, overlap: str, lives: str | None) -> None:
 @command.command("list")
 @shared
 def list_() -> None:
-    """Show the keys in force, without their secrets."""
+    """Show the keys in force, without their secrets, and when each was last used."""
     with opened() as app:
-        keys, now = app.keys.list(), app.clock.now()
-    rows = [(key.name, " ".join(key.scopes), _until(key, now)) for key in keys]
-    data = {"keys": [{"name": key.name, "scopes": list(key.scopes)} for key in keys]}
-    show(data, columns(("key", "scopes", "good until"), rows) if rows else ["there is no key"])
+        keys, used, now = app.keys.list(), app.keys.used(), app.clock.now()
+    rows = [
+        (
+            key.name,
+            " ".join(key.scopes),
+            _until(key, now),
+            instant(used.get(key.name), now) or "never",
+        )
+        for key in keys
+    ]
+    data = [
+        {"name": key.name, "scopes": list(key.scopes), "last_used_at": used.get(key.name)}
+        for key in keys
+    ]
+    head = ("key", "scopes", "good until", "last used")
+    show({"keys": data}, columns(head, rows) if rows else ["there is no key"])
 
 
 @command.command("revoke")

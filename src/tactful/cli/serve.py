@@ -17,7 +17,7 @@ from tactful.app import Tactful
 from tactful.cli.console import add, generated
 from tactful.cli.engine import author, build, configured
 from tactful.cli.feedback import taking
-from tactful.cli.log_format import JSON, log_format, log_json
+from tactful.cli.log_format import JSON, log_as, log_options
 from tactful.cli.options import note, shared, wanted
 from tactful.config.service import Door
 from tactful.core.errors import ConfigError
@@ -36,9 +36,17 @@ log = logging.getLogger("tactful.serve")
     "--smtp-port", type=click.IntRange(0, 65_535), help="Take mail in, too, at this port."
 )
 @click.option("--no-worker", is_flag=True, help="Answer only; `tactful work` sends, elsewhere.")
-@log_format
+@log_options
 @shared
-def command(host: str, port: int, smtp_port: int | None, no_worker: bool, log_format: str) -> None:
+def command(
+    *,
+    host: str,
+    port: int,
+    smtp_port: int | None,
+    no_worker: bool,
+    log_format: str,
+    log_level: str,
+) -> None:
     """Answer HTTP, and send what is due, until interrupted.
 
     With --smtp-port, or submission.port in the configuration, mails can be handed in, too. The
@@ -56,15 +64,15 @@ def command(host: str, port: int, smtp_port: int | None, no_worker: bool, log_fo
         service = create_service(
             app, config.channels(), settings=config.http, metrics=metrics, desk=desk
         )
+        log_as(log_format, log_level, app, events=not no_worker)
         if log_format == JSON:
-            log_json(app, events=not no_worker)
             log.info("serving")
         else:
             _greet(app, f"http://{host}:{port}")
         with _taking_mail(config.submission, service, host, smtp_port), taking(app, config.inbound):
             if not no_worker:
                 app.start()
-            _run(service, host, port, log_format)
+            _run(service, host, port)
     finally:
         app.close()
 
@@ -128,16 +136,14 @@ def _taking_mail(door: Door, service: Any, host: str, port: int | None) -> Itera
         yield
 
 
-def _run(service: Any, host: str, port: int, log_format: str) -> None:
+def _run(service: Any, host: str, port: int) -> None:
     uvicorn_run = resolve_name("uvicorn:run")
     uvicorn_run(
         service,
         host=host,
         port=port,
-        log_level=logging.WARNING,
+        log_config=None,  # its loggers are left to ours
         access_log=False,
-        # None leaves its loggers to ours.
-        **({"log_config": None} if log_format == JSON else {}),
         server_header=False,
         timeout_keep_alive=65,
     )

@@ -50,5 +50,8 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     yield from facts(rules) or ["  none: everything goes at once"]
     for one in data["broadcasts_under_way"]:
         yield from ("", f"Broadcast {one['notification_id']}: {one['reached']} of {one['of']}")
+    for one in data["paused"]:
+        by = f" by {one['by']}" if one["by"] else ""
+        yield from ("", f"Paused {one['notification_id']} since {instant(one['at'], now)}{by}")
     if data["unknown_types"]:
         yield from ("", f"No rule and no type knows: {', '.join(data['unknown_types'])}")

@@ -35,7 +35,7 @@ REPORT_S = 1.0
 TROUBLE: Final = ("unstarted", "killed", "released", "unreleased", "unreplaced")
 
 
-def supervise(processes: int, patience_ms: Millis, *, quiet: bool) -> None:
+def supervise(processes: int, patience_ms: Millis, *, quiet: bool, log_level: str) -> None:
     """Keep that many workers running until a signal comes; exits like one that could not work."""
     config, options = configured(), wanted()
     voice = _Voice(options.json, quiet)
@@ -44,7 +44,7 @@ def supervise(processes: int, patience_ms: Millis, *, quiet: bool) -> None:
         tally = Tally(store)
         supervisor = Supervisor(
             roster,
-            command=lambda owner: _command(options, owner),
+            command=lambda owner: _command(options, owner, log_level),
             release=lambda owners: _release(config, owners),
             check=lambda: _check(config),
             tell=voice.tell,
@@ -64,9 +64,10 @@ def supervise(processes: int, patience_ms: Millis, *, quiet: bool) -> None:
         click.get_current_context().exit(failed)
 
 
-def _command(options: Wanted, owner: str) -> Sequence[str]:
+def _command(options: Wanted, owner: str, log_level: str) -> Sequence[str]:
     """The same program with the same configuration; without -P it would import what lies here."""
     command = [sys.executable, "-P", "-m", "tactful", "work", "--member", owner]
+    command += ["--log-level", log_level]
     if options.config is not None:
         command += ["--config", str(options.config)]
     if options.store is not None:

@@ -16,7 +16,7 @@ import click
 
 from tactful.app import Tactful
 from tactful.cli.engine import configured, opened
-from tactful.cli.log_format import JSON, log_format, log_json
+from tactful.cli.log_format import JSON, TEXT, log_as, log_options
 from tactful.cli.options import note, shared, show
 from tactful.cli.supervising import supervise
 from tactful.cli.tally import Tally, in_words
@@ -54,11 +54,18 @@ the main thread; setting an event there can wait for ever for a lock that the ma
 )
 @click.option("--once", is_flag=True, help="Send what is due and exit.")
 @click.option("--quiet", is_flag=True, help="No lines about what happens.")
-@log_format
+@log_options
 @click.option("--member", metavar="OWNER", hidden=True, help="One of a group, with its leases.")
 @shared
 def command(
-    *, processes: int, patience: str, once: bool, quiet: bool, log_format: str, member: str | None
+    *,
+    processes: int,
+    patience: str,
+    once: bool,
+    quiet: bool,
+    log_format: str,
+    log_level: str,
+    member: str | None,
 ) -> None:
     """Send what is due, until interrupted.
 
@@ -67,15 +74,15 @@ def command(
     SIGHUP replaces all, one after the other.
     """
     if member is not None:
-        _work_in_group(member)
+        _work_in_group(member, log_level)
     elif processes == 1:
-        _work_alone(once=once, quiet=quiet, as_json=log_format == JSON)
+        _work_alone(once=once, quiet=quiet, form=log_format, level=log_level)
     elif log_format == JSON:
         raise ConfigError("--log-format: json needs one process (got --processes above 1)")
     elif once:
         raise ConfigError("--once: needs no more than one process (got --processes above 1)")
     else:
-        supervise(processes, _span(patience), quiet=quiet)
+        supervise(processes, _span(patience), quiet=quiet, log_level=log_level)
 
 
 def _span(text: str) -> Millis:
@@ -88,12 +95,12 @@ def _span(text: str) -> Millis:
 # One process ----------------------------------------------------------------------------------
 
 
-def _work_alone(*, once: bool, quiet: bool, as_json: bool) -> None:
+def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
     config = configured()
     with opened(config) as app, _until_told() as bell:
         tally = Tally(app.store)
-        if as_json:
-            log_json(app, events=True)
+        log_as(form, level, app, events=True)
+        if form == JSON:
             log.info("working")
         if not quiet and not once:
             note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
@@ -123,9 +130,10 @@ def _report(app: Tactful, tally: Tally, quiet: bool) -> None:
 # One of a group -------------------------------------------------------------------------------
 
 
-def _work_in_group(owner: str) -> None:
+def _work_in_group(owner: str, log_level: str) -> None:
     """See `runtime.supervise` for what the supervisor expects of this process."""
     with _until_told() as bell, opened(owner=owner) as app:
+        log_as(TEXT, log_level, app, events=False)
         threading.Thread(target=_feel_leash, args=(bell,), daemon=True).start()
         app.start()
         try:

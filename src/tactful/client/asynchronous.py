@@ -80,6 +80,14 @@ class AsyncClient:
         """Call off all of a notification that still waits; gives how many were."""
         return await self._done(calls.cancel("notifications", notification_id))
 
+    async def pause(self, notification_id: str) -> int:
+        """Hand over nothing more of a notification until it is resumed; gives how many wait."""
+        return await self._done(calls.pause(notification_id))
+
+    async def resume(self, notification_id: str) -> int:
+        """Decide anew about all that was paused of a notification; gives how many."""
+        return await self._done(calls.resume(notification_id))
+
     async def retry(self, delivery_id: str) -> bool:
         """Put a failed or unknown delivery back into the queue."""
         return await self._done(calls.retry(delivery_id))

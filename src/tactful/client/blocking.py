@@ -99,6 +99,14 @@ class Client:
         """Call off all of a notification that still waits; gives how many were."""
         return self._done(calls.cancel("notifications", notification_id))
 
+    def pause(self, notification_id: str) -> int:
+        """Hand over nothing more of a notification until it is resumed; gives how many wait."""
+        return self._done(calls.pause(notification_id))
+
+    def resume(self, notification_id: str) -> int:
+        """Decide anew about all that was paused of a notification; gives how many."""
+        return self._done(calls.resume(notification_id))
+
     def retry(self, delivery_id: str) -> bool:
         """Put a failed or unknown delivery back into the queue."""
         return self._done(calls.retry(delivery_id))

@@ -107,6 +107,8 @@ class Why:
     attempts: Sequence[Mapping[str, Any]]
     events: Sequence[Mapping[str, Any]]
     text: str
+    paused_at: int | None
+    paused_by: str
 
 
 @dataclass(frozen=True, slots=True)

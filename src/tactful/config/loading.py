@@ -123,8 +123,9 @@ def _settings(raw: Mapping[str, Raw]) -> Settings:
             f"engine.retry.cap: must be at least the base, {retry.base_ms} ms (got {retry.cap_ms})"
         )
     feedback = Tolerance(**section(raw, "feedback."))
+    engine = section(raw, "engine.")
     try:
-        return Settings(**section(raw, "engine."), retry=retry, feedback=feedback)
+        return Settings(**engine, retry=retry, feedback=feedback)
     except ConfigError as error:
         raise ConfigError(f"engine.{str(error).replace('_ms:', ' (ms):', 1)}") from None
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tactful.core.model import Kind, Millis, Priority
 from tactful.core.rules import Limit, Rule
 from tactful.core.throughput import Cell
 from tactful.core.windows import Hours, Unit
+
+WHOLE: Final = 1_000_000
+"""A view of a line that holds all of it."""
 
 
 class _Counted(dict[Kind, bool]):
@@ -71,7 +75,8 @@ class Checks:
     """All that the rules say about one kind of delivery.
 
     `reach_ms` is how far back the history must be known (0: no limit matches), `view` how many of
-    the slots planned last are enough to plan behind them.
+    the slots planned last are enough to plan behind them: all, where a rule collapses, since whom
+    the newest replaces may stand anywhere in the line.
     """
 
     bounds: tuple[Bound, ...]
@@ -103,8 +108,14 @@ def compile_checks(rules: Sequence[Rule], kind: Kind) -> Checks:
         tuple(spans),
         tuple(gates),
         reach_ms=max((bound.reach_ms for bound in bounds), default=0),
-        view=max(256, 1 + max((bound.count for bound in bounds), default=0)),
+        view=_view(rules, kind, bounds),
     )
+
+
+def _view(rules: Sequence[Rule], kind: Kind, bounds: Sequence[Bound]) -> int:
+    if any(rule.on_limit == "collapse" and rule.matches(kind) for rule in rules):
+        return WHOLE
+    return max(256, 1 + max((bound.count for bound in bounds), default=0))
 
 
 def _bounds(rule: Rule, kind: Kind) -> list[Bound]:

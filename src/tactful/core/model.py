@@ -160,9 +160,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Surely not delivered, and never will be."""
+    """Surely not delivered, and never will be.
+
+    `bounce` is what that says about the address: `hard` (nobody is there), `soft` (its mailbox did
+    not take it) or nothing; `status` is the enhanced status of RFC 3463, if one was given.
+    """
 
     why: str
+    bounce: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,8 @@ class Message:
 
     `id` is stable over all attempts, so that a receiver can recognise a second copy; `at` is the
     instant of the attempt. `headers` are further mail headers (name, value) that the engine wants
-    on it. `maybe_duplicate` is True where an earlier attempt may have arrived.
+    on it. `maybe_duplicate` is True where an earlier attempt may have arrived. `traces` are the
+    spans that asked for what is in it, as `traceparent`s of W3C Trace Context.
 
     `may_go` says whether it may still be handed over. A channel asks right before the step that it
     cannot take back, and answers PERMIT_ENDED if not: a worker that stood still for minutes must
@@ -208,6 +215,7 @@ class Message:
     name: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     maybe_duplicate: bool = False
+    traces: tuple[str, ...] = ()
     may_go: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tactful.core.checks import Checks
 from tactful.core.decide import Subject, decide, remaining
-from tactful.core.errors import Contended, IdempotencyConflict, RequestError
+from tactful.core.errors import IdempotencyConflict, RequestError
 from tactful.core.lifecycle import WAITING
 from tactful.core.model import (
     NEVER,
@@ -49,7 +48,6 @@ from tactful.ports import Delivery, Notification, Remembered, Result, Suppressio
 FULL = "waiting_max"
 """The reason of a rejection because too much waits for one recipient already."""
 
-_PATIENCE = 3
 R = TypeVar("R")
 
 
@@ -102,11 +100,7 @@ class Admission:
 
     def _committed(self, work: Callable[[_Batch], R]) -> R:
         """What `work` gives, in one transaction; begun anew when others had to go first."""
-        for _ in range(_PATIENCE):
-            with suppress(Contended), self._context.store.transaction() as tx:
-                return work(_Batch(self._context, tx))
-        with self._context.store.transaction() as tx:
-            return work(_Batch(self._context, tx))
+        return self._context.committed(lambda tx: work(_Batch(self._context, tx)))
 
 
 class _Batch:
@@ -199,6 +193,7 @@ class _Batch:
             request.deliver_at or 0,
             cursor=0 if last else None,
             audience_end=last,
+            trace=request.trace,
         )
         self._tx.add_notifications([notification])
         receipt = Receipt("queued", notification_id)
@@ -301,6 +296,7 @@ class _Batch:
             self._now,
             expires_at=first.expires_at,
             not_before=first.not_before,
+            trace=request.trace,
         )
 
     def _load(self, drafts: Sequence[_Draft]) -> None:
@@ -343,9 +339,8 @@ class _Batch:
         decision = decide(subject, history, planned, checks, start)
         if isinstance(decision, Send) and start > self._now:
             decision = Defer(start, "")
-        if self._lines.total(recipient) >= self._settings.waiting_max and isinstance(
-            decision, Defer | Digest
-        ):
+        full = self._lines.total(recipient) >= self._settings.waiting_max
+        if full and self._lengthens(delivery, decision, collapse_key):
             decision = Reject(FULL, NEVER)
         terms = self._apply(delivery, decision, collapse_key)
         if isinstance(decision, Send):
@@ -357,6 +352,13 @@ class _Batch:
         return Receipt(
             word, delivery.notification_id, delivery.id, channel=delivery.channel, **terms
         )
+
+    def _lengthens(self, delivery: Delivery, decision: Decision, collapse_key: str) -> bool:
+        """Whether a decision makes the line longer than before: who replaces another does not."""
+        if isinstance(decision, Collapse):
+            group = _collapsed(delivery, decision.rule, collapse_key)
+            return not self._lines.in_group(delivery.recipient, delivery.channel, group)
+        return isinstance(decision, Defer | Digest)
 
     def _apply(self, delivery: Delivery, decision: Decision, collapse_key: str) -> dict[str, Any]:
         """Store what was decided; gives the terms of the receipt."""
@@ -371,7 +373,7 @@ class _Batch:
                 delivery.group = f"digest:{rule}"
                 terms = self._wait(delivery, self._join(delivery, until), rule)
             case Collapse(until, rule):
-                delivery.group = f"collapse:{rule}:{collapse_key or delivery.type}"
+                delivery.group = _collapsed(delivery, rule, collapse_key)
                 terms = self._wait(delivery, self._supersede(delivery, until), rule)
             case Reject(rule, retry_at):
                 delivery.state, delivery.rule = State.REJECTED, rule
@@ -430,6 +432,11 @@ class _Batch:
             if word in ("digest", "collapse"):
                 facts["decision"] = word
         self._events.append(Event(_EVENT_NAMES[word], delivery.id, self._now, data=facts))
+
+
+def _collapsed(delivery: Delivery, rule: str, collapse_key: str) -> str:
+    """The name of the group of which the newest alone waits."""
+    return f"collapse:{rule}:{collapse_key or delivery.type}"
 
 
 _EVENT_NAMES = {

@@ -72,6 +72,7 @@ class Composer:
             name=job.person.name,
             headers=self._headers(head, book),
             maybe_duplicate=job.crashes > 0,
+            traces=_traces(job),
             may_go=job.may_go,
         )
 
@@ -133,3 +134,12 @@ class Composer:
         template = choose(book.named("digest"), job.person.locale, job.delivery.channel) or DIGEST
         data = {"count": len(items), "items": items, "more": 0}
         return self._renderer.render(template, {**self._links(template, job.delivery), **data})
+
+
+def _traces(job: Job) -> tuple[str, ...]:
+    """The spans that asked for what is in a job, each once, that of its head first."""
+    if not job.members:
+        trace = job.notifications[job.delivery.notification_id].trace
+        return (trace,) if trace else ()
+    found = [job.notifications[one.notification_id].trace for one in (job.delivery, *job.members)]
+    return tuple(dict.fromkeys(filter(None, found)))

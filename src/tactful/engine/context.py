@@ -6,14 +6,20 @@ Rules, admission and dispatch work on one store because there is one place to na
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
+from tactful.core.errors import Contended
 from tactful.core.model import Millis
 from tactful.engine.identity import Ids
 from tactful.engine.rulebook import Rulebook
 from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
-from tactful.ports import Channel, Probe, Store, Unwatched
+from tactful.ports import Channel, Probe, Store, Tx, Unwatched
+
+TRIES: Final = 4
+R = TypeVar("R")
 
 
 def _stands() -> Millis:
@@ -39,3 +45,11 @@ class Context:
     owner: str = ""
     running: Callable[[], Millis] = _stands
     probe: Probe = field(default_factory=Unwatched)
+
+    def committed(self, work: Callable[[Tx], R]) -> R:
+        """What `work` gives, in one transaction; begun anew when others had to go first."""
+        for _ in range(TRIES - 1):
+            with suppress(Contended), self.store.transaction() as tx:
+                return work(tx)
+        with self.store.transaction() as tx:
+            return work(tx)

@@ -52,6 +52,7 @@ class Directory:
     def prefer(self, who: str, mute: Iterable[str]) -> Recipient:
         """What a registered person does not want from now on; gives them. Raises NotFound."""
         with self._context.store.transaction() as tx:
+            tx.alone()
             person = tx.recipient(find(tx, [who])[who].id)
             if person is None:
                 raise NotFound("recipient", who, "is not registered")

@@ -7,11 +7,15 @@ deliveries simply become due. Everything else moves to its next slot or to its e
 A delivery that is due while it is being sent was left by a worker that vanished. If its hand-over
 had not begun, nothing can have arrived: the attempt stops counting, and it is decided like any
 other. If it had, the attempt keeps counting, since nobody knows how far it came.
+
+Nothing of a paused notification is claimed (`pausing`): what comes back, or comes in while it is
+being paused, stands still here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from tactful.core.checks import Checks, Gate
@@ -34,8 +38,10 @@ from tactful.core.model import (
 from tactful.core.settle import QUARANTINED
 from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
-from tactful.engine.line import Lines, slots
+from tactful.engine.line import Lines, end_of_line, slots
+from tactful.engine.pausing import paused_among
 from tactful.engine.people import suppressed_by_address, unwanted
+from tactful.engine.returning import back_to, beyond, give_back, left_going
 from tactful.engine.zones import zone_of
 from tactful.ports import (
     Attempt,
@@ -45,7 +51,6 @@ from tactful.ports import (
     Result,
     Suppression,
     Tx,
-    Verdict,
 )
 
 STRANDED_MS = MINUTE
@@ -103,58 +108,15 @@ class Dispatch:
             rows = tx.due(now, limit or self._context.settings.batch)
             if not rows:
                 return Claim()
-            rows += _beyond(tx, rows, now, self._context.settings.waiting_max)
+            rows += beyond(tx, rows, now, self._context.settings.waiting_max)
             ours = [(row.id, row.attempts) for row in rows if row.id in in_flight]
             if ours:
                 tx.renew(ours, now + self._context.settings.lease_ms)
             others = [row for row in rows if row.id not in in_flight]
-            _give_back(tx, others, now)
+            give_back(tx, others, now)
+            others = left_going(tx, others, now)
             jobs = _Round(self._context, tx, now, until).run(others)
         return Claim(jobs, len(rows))
-
-
-def _beyond(tx: Tx, rows: Sequence[Delivery], now: Millis, view: int) -> list[Delivery]:
-    """What else is due in the digests of these rows: a claim may end in the middle of one."""
-    known = {row.id for row in rows}
-    digests = {
-        (row.recipient, row.channel, row.group) for row in rows if row.group.startswith("digest:")
-    }
-    if not digests:
-        return []
-    lines = Lines(tx.lines(list({recipient for recipient, _, _ in digests}), view))
-    return [
-        row
-        for digest in sorted(digests)
-        for row in lines.in_group(*digest)
-        if row.due_at <= now and row.id not in known
-    ]
-
-
-def _give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> None:
-    """What vanished before its hand-over began is queued as if it had not been claimed."""
-    idle = [row for row in rows if row.state is State.SENDING and not row.begun]
-    if not idle:
-        return
-    results, verdicts = [], []
-    for row in idle:
-        results.append(
-            Result(
-                row.id,
-                row.attempts,
-                State.QUEUED,
-                now,
-                now,
-                row.not_before,
-                group=row.group,
-                tries=row.tries,
-                crashes=row.crashes,
-            )
-        )
-        verdicts.append(
-            Verdict(row.id, row.attempts, row.recipient, row.due_at, "idle", "not begun", False)
-        )
-        row.state = State.QUEUED
-    tx.settle(results, verdicts)
 
 
 class _Round:
@@ -182,23 +144,28 @@ class _Round:
         self._cells: dict[str, int] = {}
         self._behind: dict[str, int] = {}
         self._view = 0
+        self._stopped: list[str] = []
 
     def run(self, rows: Sequence[Delivery]) -> list[Job]:
         self._load(rows)
         for unit in self._units(rows):
             if unit[0].id not in self._handled:  # it may have been superseded by another one
                 self._decide(unit)
+        wanted = {d.notification_id for job in self._jobs for d in (job.delivery, *job.members)}
+        notifications = self._tx.notifications(list(wanted))
+        if any(one.paused_at is not None for one in notifications.values()):
+            self._call_off(paused_among(self._tx, list(notifications.values())))
         self._tx.lease(self._leases)
         until = self._now + self._settings.lease_ms
         self._tx.extend(self._members, until, self._context.owner)
         self._tx.settle(list(self._results.values()), [])
+        if self._stopped:
+            self._tx.pause_deliveries(self._stopped)
         self._tx.add_events(self._events)
         if self._cells:
             self._tx.set_cells(self._cells)
         for recipient in self._freed:
             self._tx.wake(self._now, recipient)
-        wanted = {d.notification_id for job in self._jobs for d in (job.delivery, *job.members)}
-        notifications = self._tx.notifications(list(wanted))
         for job in self._jobs:
             job.notifications = notifications
         return self._jobs
@@ -260,7 +227,8 @@ class _Round:
             self._strand(row)
             return False
         if self._now >= row.expires_at:
-            self._end(row, State.EXPIRED, "expired", rule=row.rule, reason=row.reason)
+            why = "paused" if row.paused else row.reason
+            self._end(row, State.EXPIRED, "expired", rule=row.rule, reason=why)
             return False
         unwished = unwanted(
             self._person(row.recipient),
@@ -272,6 +240,27 @@ class _Round:
         if unwished is not None:
             self._end(row, State.SUPPRESSED, "suppressed", reason=unwished)
         return unwished is None
+
+    def _call_off(self, paused: AbstractSet[str]) -> None:
+        """Claim nothing of these notifications; whoever gave way to it is decided anew."""
+        jobs, leases = self._jobs, self._leases
+        self._jobs, self._leases, self._members = [], [], []
+        for job, lease in zip(jobs, leases, strict=True):
+            stopped = [d for d in (job.delivery, *job.members) if d.notification_id in paused]
+            if stopped:
+                self._put_down(stopped)
+                continue
+            self._jobs.append(job)
+            self._leases.append(lease)
+            self._members += [member.id for member in job.members]
+
+    def _put_down(self, rows: Sequence[Delivery]) -> None:
+        """These stand still: what had been in somebody's hands waits first."""
+        for row in rows:
+            if row.state is State.SENDING:
+                self._put(back_to(State.DEFERRED, row, self._now))
+            self._stopped.append(row.id)
+            self._freed.add(row.recipient)
 
     def _strand(self, row: Delivery) -> None:
         """This process has no such channel: another one may, or it will after the next start."""
@@ -322,7 +311,9 @@ class _Round:
             if not checks.gates or self._pass_gates(unit, checks):
                 self._send(unit)
             return
-        if isinstance(decision, Reject) and not head.decided:
+        # What is resumed was accepted, unless nothing had been decided about it when it was paused.
+        fresh = not head.decided and head.state is not State.DEFERRED
+        if isinstance(decision, Reject) and fresh:
             self._reject(unit, decision)
             return
         # The slot must lie behind those that are planned already.
@@ -380,7 +371,7 @@ class _Round:
 
     def _line_of(self, key: str) -> str:
         """The name of the cell that holds the end of a gate's line, under the rules in force."""
-        return f"{key}\n{self._book.epoch}"
+        return end_of_line(key, self._book.epoch)
 
     def _turn(self, gate: Gate, key: str, head: Delivery) -> Millis:
         """When to ask again: behind all who wait, or as soon as can be for who has waited.

@@ -5,6 +5,8 @@ The most urgent broadcast comes first, of those the oldest.
 The audience is everyone who was registered when the broadcast was accepted: who registers later is
 not in it, who is removed before their turn gets nothing. Each step stores the next deliveries and
 how far it came in one transaction, so a crash in the middle neither skips nor repeats anybody.
+
+A paused broadcast reaches nobody. Whatever is being resumed is carried on here, too (`pausing`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Sequence
 
 from tactful.core.model import Event, Millis, State
 from tactful.engine.context import Context
+from tactful.engine.pausing import resume_some
 from tactful.engine.people import address_for
 from tactful.ports import Delivery, Notification, Tx
 
@@ -34,7 +37,11 @@ class Fanout:
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
             broadcast = _first(tx.unfinished_broadcasts(), above)
-            return 0 if broadcast is None else self._reach(tx, broadcast, now, limit)
+            if broadcast is None:
+                return 0
+            if broadcast.resumed_to is not None:
+                return max(1, resume_some(tx, broadcast, now, limit))
+            return self._reach(tx, broadcast, now, limit)
 
     def _reach(self, tx: Tx, broadcast: Notification, now: Millis, limit: int) -> int:
         people = tx.recipients(

@@ -14,7 +14,7 @@ from tactful.engine.compose import Composer
 from tactful.engine.context import Context
 from tactful.engine.feedback.facts import Feedback
 from tactful.engine.zones import iso, zone_of
-from tactful.ports import Attempt, Delivery, Reader
+from tactful.ports import Attempt, Delivery, Notification, Reader
 from tactful.templates.library import Rendered, RenderError
 
 LINE_MAX = 1_000_000
@@ -27,6 +27,7 @@ class Why:
 
     `fills` are the attempts and planned slots (instant, type, channel, priority) that leave no room
     in the window of `rule`; `place` is the delivery's place in its recipient's line, from 1.
+    `paused_at` and `paused_by` are set while it waits because its notification is paused.
     """
 
     delivery_id: str
@@ -45,6 +46,8 @@ class Why:
     attempts: tuple[Attempt, ...]
     events: tuple[Event, ...]
     text: str
+    paused_at: Millis | None = None
+    paused_by: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain data."""
@@ -194,6 +197,9 @@ class Insight:
         rule = self._context.rulebook.current(reader).rules.get(delivery.rule or "")
         if rule is not None:
             limit = str(rule.limit or rule.quiet or rule.window)
+        paused = self._paused(reader, delivery) if waits else None
+        if paused is not None:
+            return _standing(delivery, paused, tuple(reader.attempts(delivery.id)), events)
         if waits:
             fills, place = self._fills(reader, delivery, now)
         decision = _decision(delivery, events)
@@ -218,6 +224,11 @@ class Insight:
             events,
             _text(delivery, limit, deliver_at, place, len(fills)),
         )
+
+    def _paused(self, reader: Reader, delivery: Delivery) -> Notification | None:
+        """Its notification, if that is paused."""
+        found = reader.notifications([delivery.notification_id]).get(delivery.notification_id)
+        return found if found is not None and (found.paused or delivery.paused) else None
 
     def _fills(
         self, reader: Reader, delivery: Delivery, now: Millis
@@ -305,6 +316,39 @@ class Insight:
                 )
             )
         return Inbox(items, self._feedback)
+
+
+def _standing(
+    delivery: Delivery,
+    notification: Notification,
+    attempts: tuple[Attempt, ...],
+    events: tuple[Event, ...],
+) -> Why:
+    """Why a delivery waits whose notification is paused."""
+    who = f"{delivery.type} to {delivery.recipient} over {delivery.channel}"
+    since = notification.paused_at or 0
+    by = f" by {notification.paused_by}" if notification.paused_by else ""
+    end = f", and expires at {iso(delivery.expires_at)}" if delivery.expires_at < NEVER else ""
+    return Why(
+        delivery.id,
+        delivery.notification_id,
+        delivery.recipient,
+        delivery.type,
+        delivery.channel,
+        delivery.state.value,
+        "pause",
+        None,
+        None,
+        delivery.reason,
+        None,
+        None,
+        (),
+        attempts,
+        events,
+        f"{who} is paused since {iso(since)}{by}; it goes no sooner than it is resumed{end}",
+        since,
+        notification.paused_by,
+    )
 
 
 def _each(*recipients: str) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ with a checksum, by which a scanner of leaked secrets, and a person who pasted h
 
     tk_live_<43 characters of the secret><6 of its CRC-32>
 
-A key may have two secrets at once while it is being rotated.
+A key may have two secrets at once while it is being rotated. When it was last used is noted beside
+it, at most once a minute: to tell which of many keys nobody needs any more.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tactful.core.errors import NotFound, RequestError
-from tactful.core.model import Millis
+from tactful.core.model import MINUTE, Millis
 from tactful.core.names import name_key
 from tactful.engine.context import Context
-from tactful.engine.policies import Policies
+from tactful.engine.policies import Change, Policies
+from tactful.ports import Tx
 
 KEY: Final = "key"
 SCOPES: Final = ("send", "read", "admin", "test")
 SECRET_BYTES: Final = 32
+USE_MS: Final[Millis] = MINUTE
+"""Within this time of a use that is noted, no other one of that key is."""
+
 _TOKEN = re.compile(r"tk_(live|test)_([A-Za-z0-9_-]{43})([0-9a-z]{7})")
 
 
@@ -112,12 +117,17 @@ class Keys(Policies[ApiKey]):
         Without `lives_ms` it is good until it is revoked. Raises RequestError, also if there is a
         key of that name.
         """
-        if self.get(name) is not None:
-            bound = "is the name of another key: rotate it, or choose another"
-            raise RequestError("name", name, bound)
         token, secret = self._secret(lives_ms, test="test" in scopes)
         key = ApiKey(name_key(name, "name"), tuple(dict.fromkeys(scopes)), (secret,))
-        self.put(key, author=author)
+        written = _written(key)
+
+        def new(tx: Tx) -> Sequence[Change]:
+            if key.name in self._bodies(tx):
+                bound = "is the name of another key: rotate it, or choose another"
+                raise RequestError("name", name, bound)
+            return [written]
+
+        self._change(new, author)
         return key, token
 
     def rotate(
@@ -127,14 +137,46 @@ class Keys(Policies[ApiKey]):
 
         Raises NotFound.
         """
-        old = self.get(name)
-        if old is None:
-            raise NotFound("name", name, "is no key in force")
-        now = self._context.timekeeper.glance()
-        token, secret = self._secret(lives_ms, test=old.is_test)
-        key = rotated(replace(old, secrets=old.live(now)), secret, now + overlap_ms)
-        self.put(key, author=author)
-        return key, token
+        made: list[tuple[ApiKey, str]] = []
+
+        def again(tx: Tx) -> Sequence[Change]:
+            body = self._bodies(tx).get(name_key(name, "name"))
+            if body is None:
+                raise NotFound("name", name, "is no key in force")
+            old, now = key_from(body), self._context.timekeeper.glance()
+            token, secret = self._secret(lives_ms, test=old.is_test)
+            key = rotated(replace(old, secrets=old.live(now)), secret, now + overlap_ms)
+            made.append((key, token))
+            return [_written(key)]
+
+        self._change(again, author)
+        return made[-1]
+
+    def note_use(self, name: str) -> None:
+        """A key was used now; written at most once in `USE_MS`. Raises Unavailable."""
+        with self._context.store.transaction(durable=False) as tx:
+            before = tx.note(_note_of(name))
+            now = self._context.timekeeper.now(tx)
+            recent = before and 0 <= now - int(before) < USE_MS
+            if not recent and name in self._bodies(tx):
+                tx.set_note(_note_of(name), str(now))
+
+    def used(self) -> Mapping[str, Millis]:
+        """When each key in force was last used, to about a minute; without those that never were.
+
+        Raises Unavailable.
+        """
+        with self._context.store.reading() as reader:
+            names = [policy.name for policy in reader.policies(KEY)]
+            return {name: int(at) for name in names if (at := reader.note(_note_of(name)))}
+
+    def _changed(self, tx: Tx, now: int, names: Sequence[str]) -> None:
+        """One that is revoked is forgotten: another one of its name was never used."""
+        in_force = self._bodies(tx)
+        for name in names:
+            if name not in in_force:
+                tx.set_note(_note_of(name), "")
+        super()._changed(tx, now, names)
 
     def _secret(self, lives_ms: Millis | None, *, test: bool) -> tuple[str, Secret]:
         token = mint(bytes.fromhex(self._new_secret()), test=test)
@@ -143,6 +185,11 @@ class Keys(Policies[ApiKey]):
         if lives_ms is None:
             return token, Secret(kept)
         return token, Secret(kept, self._context.timekeeper.glance() + lives_ms)
+
+
+def _note_of(name: str) -> str:
+    """The name of the note that holds when a key was last used; no other note has a line end."""
+    return f"key\n{name}"
 
 
 def _written(key: ApiKey) -> tuple[str, dict[str, Any]]:

@@ -21,6 +21,11 @@ def slots(waiting: Iterable[Delivery]) -> list[Millis]:
     return [other.due_at for other in waiting if other.due_at < other.expires_at]
 
 
+def end_of_line(gate: str, epoch: int) -> str:
+    """The name of the cell that holds the end of a gate's line, under the rules of an epoch."""
+    return f"{gate}\n{epoch}"
+
+
 class Lines:
     """The lines of some recipients, kept up while decisions are made in one transaction."""
 

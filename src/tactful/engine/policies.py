@@ -3,13 +3,16 @@
 Every change is one more version in the store, in force for every process as soon as it is
 committed. A change to the rules makes all that a rule holds due for a new decision: what waited
 under the old rules finds its slot under the new ones, and nothing is lost over it.
+
+What a change makes of what is in force it reads in its own transaction, which is alone with people
+and policies: of two at once neither is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from tactful.core.errors import InvalidRule, NotFound, RequestError
 from tactful.core.model import DAY, Event, NotificationType
@@ -22,6 +25,8 @@ from tactful.ports import Policy, Tx
 from tactful.templates.library import Renderer, Template
 
 P = TypeVar("P")
+Change: TypeAlias = tuple[str, Mapping[str, Any] | None]
+"""A name with its new body; None takes it out of force."""
 
 
 class Policies(Generic[P]):
@@ -42,15 +47,18 @@ class Policies(Generic[P]):
     def put(self, *values: P, author: str = "") -> int:
         """Add or change; gives the version. One transaction: all or none."""
         bodies = [self._write(value) for value in values]
-        return self._change(bodies, author)
+        return self._change(lambda _: bodies, author)
 
     def remove(self, name: str, *, author: str = "") -> int:
         """Take it out of force; gives the version. Raises NotFound."""
         name = name_key(name, "name")
-        with self._context.store.reading() as reader:
-            if name not in {policy.name for policy in reader.policies(self._kind)}:
+
+        def gone(tx: Tx) -> Sequence[Change]:
+            if name not in self._bodies(tx):
                 raise NotFound("name", name, f"is no {self._kind} in force")
-        return self._change([(name, None)], author)
+            return [(name, None)]
+
+        return self._change(gone, author)
 
     def get(self, name: str) -> P | None:
         """What is in force under this name."""
@@ -72,51 +80,58 @@ class Policies(Generic[P]):
 
         Raises NotFound if there is no such version.
         """
-        past = {policy.version for policy in self.history()}
-        if version not in past:
-            raise NotFound("version", version, f"is no version of a {self._kind}")
-        then: dict[str, Any] = {}
-        for policy in self.history():
-            if policy.version <= version:
-                then[policy.name] = policy.body
-        with self._context.store.reading() as reader:
-            now = {policy.name: policy.body for policy in reader.policies(self._kind)}
-        changes = [
-            (name, then.get(name))
-            for name in sorted({*now, *then})
-            if now.get(name) != then.get(name)
-        ]
-        return self._change(changes, author) if changes else max(past)
+        past: set[int] = set()
+
+        def back(tx: Tx) -> Sequence[Change]:
+            history, now = tx.policy_history(self._kind), self._bodies(tx)
+            past.update(policy.version for policy in history)
+            if version not in past:
+                raise NotFound("version", version, f"is no version of a {self._kind}")
+            then = {policy.name: policy.body for policy in history if policy.version <= version}
+            return [
+                (name, then.get(name))
+                for name in sorted({*now, *then})
+                if now.get(name) != then.get(name)
+            ]
+
+        return self._change(back, author) or max(past)
 
     def apply(self, values: Iterable[P], *, author: str = "") -> dict[str, Sequence[str]]:
         """Make exactly these be in force; gives the names that were set, removed and unchanged."""
         wanted = dict(self._write(value) for value in values)
-        with self._context.store.reading() as reader:
-            now = {policy.name: policy.body for policy in reader.policies(self._kind)}
-        changed = [name for name in wanted if now.get(name) != wanted[name]]
-        removed = [name for name in now if name not in wanted]
-        if changed or removed:
-            gone = [(name, None) for name in removed]
-            self._change([*((name, wanted[name]) for name in changed), *gone], author)
-        return {
-            "set": changed,
-            "removed": removed,
-            "unchanged": [name for name in wanted if name not in changed],
-        }
+        done: dict[str, Sequence[str]] = {}
+
+        def exactly(tx: Tx) -> Sequence[Change]:
+            now = self._bodies(tx)
+            done["set"] = [name for name in wanted if now.get(name) != wanted[name]]
+            done["removed"] = [name for name in now if name not in wanted]
+            done["unchanged"] = [name for name in wanted if name not in done["set"]]
+            return [(name, wanted.get(name)) for name in (*done["set"], *done["removed"])]
+
+        self._change(exactly, author)
+        return done
 
     def _in_force(self) -> Sequence[tuple[str, P]]:
         with self._context.store.reading() as reader:
             policies = reader.policies(self._kind)
         return [(policy.name, self._read(policy.body or {})) for policy in policies]
 
-    def _change(self, changes: Sequence[tuple[str, Mapping[str, Any] | None]], author: str) -> int:
+    def _bodies(self, tx: Tx) -> Mapping[str, Mapping[str, Any] | None]:
+        return {policy.name: policy.body for policy in tx.policies(self._kind)}
+
+    def _change(self, decide: Callable[[Tx], Sequence[Change]], author: str) -> int:
+        """Make the changes that follow from what is in force; gives the version, 0 for none."""
         version = 0
         with self._context.store.transaction() as tx:
+            tx.alone()
             now = self._context.timekeeper.now(tx)
+            changes = decide(tx)
             for name, body in changes:
                 version = tx.put_policy(self._kind, name, body, now, author)
-            self._changed(tx, now, [name for name, _ in changes])
-        self._context.changed()
+            if changes:
+                self._changed(tx, now, [name for name, _ in changes])
+        if version:
+            self._context.changed()
         return version
 
     def _changed(self, tx: Tx, now: int, names: Sequence[str]) -> None:

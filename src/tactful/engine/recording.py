@@ -3,6 +3,8 @@
 Outcomes are applied in batches, in a transaction that need not reach the disk before it returns:
 whatever a power cut takes away is found again as an attempt without an answer.
 
+A refusal that speaks of the address counts against it as a bounce would, even where it comes late.
+
 The attempt's number fences late results: what a frozen worker brings after its lease ended is
 recorded as a fact, never applied to the state.
 """
@@ -11,21 +13,23 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tactful.core.model import Accepted, Event, Millis, Outcome, Rejected, Retry, State
 from tactful.core.settle import Settlement, Tried, settle
 from tactful.engine.context import Context
 from tactful.engine.delivering import AGAIN, Sent
+from tactful.engine.feedback.bounces import BOUNCE, consequences
 from tactful.engine.rulebook import Book
 from tactful.ports import Delivery, Result, Verdict
 
 
 class Recording:
-    """Applies what channels answered."""
+    """Applies what channels answered; `bounced` is called after addresses were found wanting."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, bounced: Callable[[], object] = lambda: None) -> None:
         self._context = context
+        self._bounced = bounced
 
     def record(self, done: Sequence[Sent]) -> Counter[str]:
         """Store outcomes; gives how many deliveries came into each state."""
@@ -33,20 +37,21 @@ class Recording:
         verdicts: list[Verdict] = []
         events: list[Event] = []
         freed: set[str] = set()
+        refused = [sent for sent in done if _bounce(sent.outcome)]
         with self._context.store.transaction(durable=False) as tx:
+            if refused:
+                # What is known of their addresses is read and then changed.
+                tx.guard(list({sent.job.delivery.recipient for sent in refused}))
             now = self._context.timekeeper.now(tx)
             book = self._context.rulebook.current(tx)
             for sent in done:
                 head, number = sent.job.delivery, sent.job.number
-                settled = self._settle(sent, head, number, book, now)
+                settled, *fates = self._fates(sent, book, now)
                 results.append(_result(head, number, settled, now))
                 verdicts.append(_verdict(head, number, sent.job.at, sent.outcome, settled))
-                facts = _facts(number, sent.job.crashes, settled)
+                facts = _facts(number, sent.job.crashes, settled) | _bounce(sent.outcome)
                 events.append(Event(settled.event, head.id, now, data=facts))
-                for member in sent.job.members:
-                    fate = settled
-                    if sent.unfit:
-                        fate = self._settle(sent, member, member.attempts + 1, book, now)
+                for member, fate in zip(sent.job.members, fates, strict=True):
                     results.append(_member_result(member, head, fate, now))
                     events.append(_member_event(member, head, fate, now))
                 if settled.state is State.FAILED and not settled.counts:
@@ -56,10 +61,33 @@ class Recording:
                 events = [
                     _late(event) if event.delivery_id in fenced else event for event in events
                 ]
+            for sent in refused:
+                fact = ("bounced", _bounce(sent.outcome))
+                tolerance = self._context.settings.feedback
+                events += consequences(tx, sent.job.delivery, fact, now, tolerance)
             tx.add_events(events)
             for recipient in freed:
                 tx.wake(now, recipient)
+        if refused:
+            self._bounced()
         return Counter(r.state.value for r in results if r.delivery_id not in fenced)
+
+    def _fates(self, sent: Sent, book: Book, now: Millis) -> list[Settlement]:
+        """What the outcome means for each delivery of a job, the head first.
+
+        Each has tries and crashes of its own, and so may be the last to be tried again. Those that
+        are come back as one message, when the first of them does.
+        """
+        job = sent.job
+        rows = [(job.delivery, job.number), *((row, row.attempts + 1) for row in job.members)]
+        fates = [self._settle(sent, row, number, book, now) for row, number in rows]
+        back = next((fate.due_at for fate in fates if fate.due_at is not None), None)
+        if back is None:
+            return fates
+        return [
+            fate if fate.due_at is None else fate._replace(due_at=min(back, row.expires_at))
+            for fate, (row, _) in zip(fates, rows, strict=True)
+        ]
 
     def _settle(
         self, sent: Sent, delivery: Delivery, number: int, book: Book, now: Millis
@@ -129,6 +157,14 @@ def _verdict(
     names = {Accepted: "accepted", Retry: "retry", Rejected: "rejected"}
     name = names.get(type(outcome), "unknown")
     return Verdict(head.id, number, head.recipient, at, name, settled.reason, settled.counts)
+
+
+def _bounce(outcome: Outcome) -> dict[str, object]:
+    """What a refusal says about the address, as a bounce would say it."""
+    if not isinstance(outcome, Rejected) or not outcome.bounce:
+        return {}
+    status = {"status": outcome.status} if outcome.status else {}
+    return {BOUNCE: outcome.bounce, **status}
 
 
 def _facts(number: int, crashes: int, settled: Settlement) -> dict[str, object]:

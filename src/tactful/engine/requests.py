@@ -52,7 +52,11 @@ class Submission(Broadcast, total=False):
 
 
 class Request(NamedTuple):
-    """One submission in normal form; `to` is "" for a broadcast."""
+    """One submission in normal form; `to` is "" for a broadcast.
+
+    `trace` is the span that asks for it, as a `traceparent` of W3C Trace Context, or empty. It has
+    no part in the fingerprint: who asks again does so in another span.
+    """
 
     type: str
     to: str
@@ -64,6 +68,7 @@ class Request(NamedTuple):
     collapse_key: str = ""
     key: str | None = None
     fingerprint: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,6 @@ def parse_request(
         return request
     body = {**request._asdict(), "content": asdict(request.content)}
     body["to"] = recipient_key(to, "to") if to else ""
-    del body["key"]
+    del body["key"], body["trace"]
     canonical = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
     return request._replace(fingerprint=hashlib.sha256(canonical).hexdigest())

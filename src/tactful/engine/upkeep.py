@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tactful.core.errors import NotFound, RequestError
 from tactful.core.lifecycle import FINISHED, WAITING, can_move
 from tactful.core.model import DAY, Event, State
 from tactful.core.rules import Limit
 from tactful.engine.context import Context
-from tactful.ports import Delivery, Result, Tx
+from tactful.engine.feedback.reports import UNKNOWN
+from tactful.engine.gates import lines_of, move_up
+from tactful.ports import Delivery, Reader, Result, Tx
 
 PAGE = 1000
 
@@ -21,8 +25,8 @@ class Upkeep:
     def prune(self, keep_ms: int | None = None, limit: int = PAGE) -> int:
         """Delete at most about `limit` rows that have served their time; 0 means done.
 
-        Finished deliveries and their events go `keep_ms` after their last change; attempts once no
-        rule can look back to them.
+        Finished deliveries and their events go `keep_ms` after their last change, and so do reports
+        about nothing known; attempts once no rule can look back to them.
         """
         settings = self._context.settings
         keep = settings.keep_ms if keep_ms is None else keep_ms
@@ -34,43 +38,47 @@ class Upkeep:
             reach = max((r.limit.reach_ms for r in rules if isinstance(r.limit, Limit)), default=0)
             # A day more than the longest window, so that a clock put right never meets a gap.
             history_before = now - max(reach, settings.history_ms) - DAY
-            return tx.prune(now - keep, history_before, limit)
+            gone = tx.prune(now - keep, history_before, limit)
+            return gone + tx.prune_events(UNKNOWN, now - keep, limit)
 
     def cancel(self, wanted: str) -> int:
         """Call off a delivery, or all of a notification that still wait; gives how many.
 
         What is being sent or has gone cannot be called back. Raises NotFound.
         """
-        with self._context.store.transaction() as tx:
-            now = self._context.timekeeper.now(tx)
-            waiting = self._waiting(tx, wanted)
-            results = [
-                Result(d.id, None, State.CANCELLED, now, rule=d.rule, tries=d.tries)
-                for d in waiting
-            ]
-            tx.settle(results, [])
-            tx.add_events([Event("cancelled", d.id, now) for d in waiting])
-            for recipient in {d.recipient for d in waiting}:
-                tx.wake(now, recipient)
-        if waiting:
+        with self._context.store.reading() as reader:
+            whole = reader.delivery(wanted) is None
+        if whole:
+            self._context.committed(partial(_reach_nobody_else, wanted))
+        gone = self._context.committed(partial(self._call_off, wanted))
+        if gone:
+            move_up(self._context, lines_of(self._context, gone))
             self._context.changed()
-        return len(waiting)
+        return len(gone)
 
-    def _waiting(self, tx: Tx, wanted: str) -> list[Delivery]:
-        delivery = tx.delivery(wanted)
-        if delivery is not None:
-            return [delivery] if delivery.state in WAITING else []
-        notification = tx.notifications([wanted]).get(wanted)
-        if notification is None:
-            raise NotFound("id", wanted, "names no delivery and no notification")
-        if notification.cursor is not None:
-            tx.cancel_broadcast(wanted)
-        found: list[Delivery] = []
-        after = ""
-        while page := tx.deliveries(notification_id=wanted, after=after, limit=PAGE):
-            found += [delivery for delivery in page if delivery.state in WAITING]
-            after = page[-1].id
-        return found
+    def _call_off(self, wanted: str, tx: Tx) -> list[Delivery]:
+        """Gives what waited, as it was."""
+        # Guarded, so that nobody decides about it at the same time.
+        tx.guard(list({row.recipient for row in _named(tx, wanted)}))
+        now = self._context.timekeeper.now(tx)
+        notification = tx.lock_notification(wanted)
+        found = _named(tx, wanted)
+        waiting = [row for row in found if row.state in WAITING]
+        tx.settle(
+            [
+                Result(row.id, None, State.CANCELLED, now, rule=row.rule, tries=row.tries)
+                for row in waiting
+            ],
+            [],
+        )
+        tx.add_events([Event("cancelled", row.id, now) for row in waiting])
+        for recipient in {row.recipient for row in waiting}:
+            tx.wake(now, recipient)
+        in_hand = any(row.state is State.SENDING for row in found)
+        if notification is not None and notification.paused_at is not None and not in_hand:
+            tx.resume_notification(wanted, None)
+            tx.add_events([Event("resumed", "", now, wanted)])
+        return waiting
 
     def retry(self, delivery_id: str) -> bool:
         """Put a failed or unknown delivery back into the queue; False if it is neither.
@@ -89,3 +97,25 @@ class Upkeep:
             tx.add_events([Event("redriven", delivery_id, now)])
         self._context.changed()
         return True
+
+
+def _named(reader: Reader, wanted: str) -> list[Delivery]:
+    """The delivery that is meant, or all of the notification."""
+    delivery = reader.delivery(wanted)
+    if delivery is not None:
+        return [delivery]
+    found: list[Delivery] = []
+    after = ""
+    while page := reader.deliveries(notification_id=wanted, after=after, limit=PAGE):
+        found += page
+        after = page[-1].id
+    return found
+
+
+def _reach_nobody_else(notification_id: str, tx: Tx) -> None:
+    """End a broadcast where it is; raises NotFound."""
+    notification = tx.lock_notification(notification_id)
+    if notification is None:
+        raise NotFound("id", notification_id, "names no delivery and no notification")
+    if notification.cursor is not None:
+        tx.cancel_broadcast(notification_id)

@@ -141,6 +141,8 @@ class Why(BaseModel):
     attempts: list[Attempt]
     events: list[Event]
     text: str
+    paused_at: int | None
+    paused_by: str
 
 
 class Figures(BaseModel):
@@ -162,6 +164,26 @@ class Cancelled(BaseModel):
     """How many deliveries were called off."""
 
     cancelled: int
+
+
+class Paused(BaseModel):
+    """How many deliveries waited, and stand still now."""
+
+    paused: int
+
+
+class Resumed(BaseModel):
+    """How many deliveries stood still, and may go again."""
+
+    resumed: int
+
+
+class PausedNotification(BaseModel):
+    """A notification that is paused: since when, and by whom."""
+
+    notification_id: str
+    at: int
+    by: str
 
 
 class Queued(BaseModel):
@@ -285,11 +307,12 @@ class Secret(BaseModel):
 
 
 class Key(BaseModel):
-    """A key in force."""
+    """A key in force; `last_used_at` is good to about a minute, and null if it never was used."""
 
     name: str
     scopes: list[str]
     secrets: list[Secret]
+    last_used_at: int | None
 
 
 class NewKey(Key):
@@ -307,6 +330,7 @@ class Status(BaseModel):
     next_due: int | None
     behind_ms: int
     broadcasts: int
+    paused: list[PausedNotification]
     rules: int
     epoch: int
     unknown_types: list[str]

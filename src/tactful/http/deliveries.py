@@ -15,6 +15,7 @@ from tactful.http import answers
 from tactful.http.intake import GuardedRoute
 from tactful.http.keyring import Sender, Viewer
 from tactful.http.places import After, AfterNumber, IdPath, IdQuery, Limit, WhoQuery
+from tactful.http.versions import author_of
 from tactful.http.worlds import Both
 from tactful.ports import Delivery
 
@@ -158,6 +159,21 @@ def cancel_all(notification_id: IdPath, key: Sender, worlds: Both) -> Any:
         if notification_id not in reader.notifications([notification_id]):
             raise NotFound("notification_id", notification_id, "names no notification")
     return {"cancelled": app.cancel(notification_id)}
+
+
+@router.post("/notifications/{notification_id}/pause", response_model=answers.Paused)
+def pause(notification_id: IdPath, key: Sender, worlds: Both) -> Any:
+    """Hand over nothing more of a notification until it is resumed.
+
+    What is in hand already may still go. What waits gives up its slot; it expires as it would.
+    """
+    return {"paused": worlds.of(key).pause(notification_id, by=author_of(key))}
+
+
+@router.post("/notifications/{notification_id}/resume", response_model=answers.Resumed)
+def resume(notification_id: IdPath, key: Sender, worlds: Both) -> Any:
+    """Decide anew about all of a notification that was paused."""
+    return {"resumed": worlds.of(key).resume(notification_id, by=author_of(key))}
 
 
 @router.get("/events", response_model=answers.Events)

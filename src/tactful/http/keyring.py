@@ -1,7 +1,8 @@
 """Who asks: the key of a request, checked against those in force.
 
 A key that was revoked, in any process, opens nothing a second later: the keys are read anew when
-the store's policies have moved, which is looked at when the last look is `STALE_MS` old.
+the store's policies have moved, which is looked at when the last look is `STALE_MS` old. That a key
+is used is noted in passing (`http.uses`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tactful.core.model import Millis
 from tactful.engine.keys import KEY, SCOPES, ApiKey, digest, key_from
 from tactful.http.problems import Problem
 from tactful.http.throttle import Throttle
+from tactful.http.uses import Uses
 from tactful.runtime.clock import running
 
 STALE_MS: Final[Millis] = 500
@@ -36,6 +38,7 @@ class Keyring:
         self._looked_at: Millis | None = None
         self._epoch = -1
         self._keys: dict[str, tuple[ApiKey, Millis | None]] = {}
+        self._uses = Uses(app.keys.note_use, clock)
 
     def holder(self, token: str) -> ApiKey | None:
         """The key that this text opens, if it opens one now; raises Unavailable."""
@@ -50,11 +53,18 @@ class Keyring:
             return None
         # The table is found by a digest that nobody can choose; this costs nothing all the same.
         same = any(hmac.compare_digest(secret.digest, wanted) for secret in key.secrets)
-        return key if same else None
+        if not same:
+            return None
+        self._uses.note(key.name)
+        return key
 
     def is_fresh(self) -> bool:
         """Whether an answer needs no look into the store."""
         return self._looked_at is not None and self._clock() - self._looked_at < STALE_MS
+
+    def close(self) -> None:
+        """Have what was noted written; nobody may ask any more."""
+        self._uses.close()
 
     def _known(self) -> dict[str, tuple[ApiKey, Millis | None]]:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -20,10 +21,14 @@ from tactful.http.worlds import Both
 router = APIRouter(prefix="/keys", tags=["keys"], route_class=GuardedRoute)
 
 
-def key_shown(key: ApiKey) -> dict[str, Any]:
+def key_shown(key: ApiKey, used: Mapping[str, Millis]) -> dict[str, Any]:
     """A key as it is told: nothing by which a secret could be found."""
-    secrets = [{"expires_at": secret.expires_at} for secret in key.secrets]
-    return {"name": key.name, "scopes": list(key.scopes), "secrets": secrets}
+    return {
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "secrets": [{"expires_at": secret.expires_at} for secret in key.secrets],
+        "last_used_at": used.get(key.name),
+    }
 
 
 def _span(value: int | str | None, field: str) -> Millis | None:
@@ -32,8 +37,10 @@ def _span(value: int | str | None, field: str) -> Millis | None:
 
 @router.get("", response_model=answers.Listing[answers.Key])
 def keys(key: Admin, worlds: Both) -> Any:
-    """The keys in force, without their secrets."""
-    return {"items": [key_shown(one) for one in worlds.of(key).keys.list()]}
+    """The keys in force, without their secrets, and when each was last used."""
+    ring = worlds.of(key).keys
+    used = ring.used()
+    return {"items": [key_shown(one, used) for one in ring.list()]}
 
 
 @router.post("", status_code=201, response_model=answers.NewKey)
@@ -42,19 +49,20 @@ def create(body: NewKey, key: Admin, worlds: Both) -> Any:
     made, token = worlds.of(key).keys.create(
         body.name, body.scopes, lives_ms=_span(body.lives, "lives"), author=author_of(key)
     )
-    return {**key_shown(made), "token": token}
+    return {**key_shown(made, {}), "token": token}
 
 
 @router.post("/{name}/rotate", response_model=answers.NewKey)
 def rotate(name: NamePath, body: Rotation, key: Admin, worlds: Both) -> Any:
     """Give a key another secret; the one before is good for a while."""
-    made, token = worlds.of(key).keys.rotate(
+    ring = worlds.of(key).keys
+    made, token = ring.rotate(
         name,
         overlap_ms=parse_duration(body.overlap, "overlap"),
         lives_ms=_span(body.lives, "lives"),
         author=author_of(key),
     )
-    return {**key_shown(made), "token": token}
+    return {**key_shown(made, ring.used()), "token": token}
 
 
 @router.delete("/{name}", response_model=answers.Changed)

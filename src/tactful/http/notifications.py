@@ -67,7 +67,7 @@ async def submit(body: Notification, key: Sender, worlds: Both, idempotency_key:
         receipt = await run_in_threadpool(lambda: app.send(**fields))
     else:
         app = worlds.live
-        receipt = await worlds.submissions.submit(fields)
+        receipt = await worlds.submit(fields)
     return answer(receipt, app, idempotency_key)
 
 

@@ -32,6 +32,8 @@ log = logging.getLogger("tactful.http")
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_S: Final = 1
 SHOWN_MAX: Final = 120
+_SECRET: Final = frozenset({"secrets"})
+"""Fields of bodies whose values are shown to nobody, not even to who sent them."""
 DETAIL_MAX: Final = 500
 
 _TITLES: Final = {
@@ -136,20 +138,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(TactfulError)
     async def _engine(_: Request, error: TactfulError) -> Response:
-        if not isinstance(error, RequestError):
+        if not isinstance(error, RequestError | RenderError):  # those are the caller's
             log.warning("request failed: %s", error)
         return problem_of(error).response()
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = [
-            {
-                "field": ".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]),
-                "value": repr(one.get("input"))[:SHOWN_MAX],
-                "bound": one["msg"],
-            }
-            for one in error.errors()
-        ]
+        errors = [_misshapen(one) for one in error.errors()]
         detail = f"{errors[0]['field']}: {errors[0]['bound']}"
         return Problem(422, "invalid_request", detail, errors=errors).response()
 
@@ -158,6 +153,16 @@ def install(app: FastAPI) -> None:
         name = _CODES.get(error.status_code, "refused")
         headers = dict(error.headers or {})
         return Problem(error.status_code, name, str(error.detail), headers=headers).response()
+
+
+def _misshapen(found: Mapping[str, Any]) -> dict[str, Any]:
+    """One field that is missing or of the wrong type, as pydantic found it."""
+    where = [str(part) for part in found["loc"]]
+    told = {"field": ".".join(where[1:]) or where[0], "bound": found["msg"]}
+    # Of a field that is missing, the input is all that it is missing in.
+    if found["type"] == "missing" or not _SECRET.isdisjoint(where):
+        return told
+    return {**told, "value": repr(found.get("input"))[:SHOWN_MAX]}
 
 
 SCHEMA: Final[dict[str, Any]] = {

@@ -24,6 +24,7 @@ from tactful.http.keyring import Keyring
 from tactful.http.metrics import router_of
 from tactful.http.simulations import Simulations
 from tactful.http.throttle import Throttle
+from tactful.http.traced import QUIET, Traced
 from tactful.http.worlds import Worlds
 from tactful.inbound.desk import Desk
 from tactful.ports import Channel
@@ -55,11 +56,12 @@ def create_service(
     console = create_console(app)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(service: FastAPI) -> AsyncIterator[None]:
         yield
         simulated.close()
         close_console(console)
         worlds.close()
+        service.state.keyring.close()
 
     service = Service(
         title="Tactful",
@@ -67,6 +69,7 @@ def create_service(
         description=_DESCRIPTION,
         lifespan=lifespan,
         responses=problems.RESPONSES,
+        telemetry=QUIET,
         docs_url=None,  # both pages would load programs from elsewhere
         redoc_url=None,
     )
@@ -75,6 +78,8 @@ def create_service(
     service.state.keyring = Keyring(app)
     service.state.throttle = Throttle(settings.rate, settings.burst)
     service.add_middleware(Guard, timeout_s=settings.timeout_ms / SECOND)
+    if app.tracer is not None:
+        service.add_middleware(Traced, tracer=app.tracer)
     problems.install(service)
     first = APIRouter(prefix="/v1")
     for part in (api, alertmanager, endpoints):

@@ -1,8 +1,7 @@
 """What a report says, in one shape; and whether a failure is for good.
 
-A status (RFC 3463) has a class: 2 went well, 4 did not work this time, 5 never will. But `never` is
-about this message and not about this address: 5.7.1 means that a server dislikes the sender, 5.2.2
-that a mailbox is full. So a failure is `hard` only where it says that nobody is there.
+A failure is `hard` only where it says that nobody is there (`core.statuses`), be it by its status
+or, where that is vague, by the words of the server.
 """
 
 from __future__ import annotations
@@ -11,17 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from tactful.core.statuses import NOBODY
+
 BOUNCED: Final = "bounced"
 DELIVERED: Final = "delivered"
 COMPLAINED: Final = "complained"
-
-_NOBODY: Final = frozenset(
-    (
-        *("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10"),
-        *("5.2.1", "5.4.1", "5.4.4"),  # 5.4.1 is what Exchange Online says of unknown mailboxes
-    )
-)
-"""What says that there is no such mailbox, or no such domain."""
 
 _VAGUE: Final = frozenset(("", "5", "5.0.0", "5.2.0", "5.3.0", "5.4.0", "5.5.0", "5.7.0"))
 """What says nothing about whose fault it is; then the words of the server have to."""
@@ -68,6 +61,6 @@ def status_in(text: str) -> str:
 
 def is_hard(status: str, diagnostic: str) -> bool:
     """Whether a failure says that there is nobody at this address."""
-    if status in _NOBODY:
+    if status in NOBODY:
         return True
     return status in _VAGUE and bool(_GONE.search(diagnostic[:2_000]))

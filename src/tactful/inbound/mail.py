@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from tactful.engine.feedback.bounces import BOUNCE, HARD, SOFT
+from tactful.core.statuses import HARD, SOFT
+from tactful.engine.feedback.bounces import BOUNCE
 from tactful.engine.feedback.reports import Report
 from tactful.inbound.arf import complaints_in
 from tactful.inbound.dsn import bounces_in

@@ -1,10 +1,10 @@
 """What the engine asks of the outside world, in the words of the domain.
 
-A clock, channels, a probe, and a store: `Reader` answers questions, `Tx` changes, each made of a
-few small families of verbs. `rows` are the values that pass through.
+A clock, channels, a probe, a tracer, and a store: `Reader` answers questions, `Tx` changes, each
+made of a few small families of verbs. `rows` are the values that pass through.
 """
 
-from tactful.ports.edge import Channel, Clock, Probe, Unwatched
+from tactful.ports.edge import Channel, Clock, Facts, Probe, Span, Tracer, Unwatched
 from tactful.ports.rows import (
     Attempt,
     Delivery,
@@ -27,6 +27,7 @@ __all__ = [
     "Clock",
     "Delivery",
     "Fact",
+    "Facts",
     "Lease",
     "Line",
     "Notification",
@@ -36,8 +37,10 @@ __all__ = [
     "Record",
     "Remembered",
     "Result",
+    "Span",
     "Store",
     "Suppression",
+    "Tracer",
     "Tx",
     "Unwatched",
     "Verdict",

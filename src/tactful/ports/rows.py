@@ -21,7 +21,8 @@ class Delivery:
     retry, or the end of its lease. `not_before` is the instant before which nobody wants it.
     `promised` says that a receipt told the caller it goes now; `decided` that rules have been
     asked; `held` that a rule, not its schedule, makes it wait. `group` names the digest or
-    collapse group it waits in.
+    collapse group it waits in. `paused` says that its notification was paused: it has no slot, is
+    in nobody's way, and is only looked at when it expires.
     `begun` says that the hand-over of the latest attempt has begun: until then nothing can have
     been delivered. `owner` is who holds the lease of a delivery that is being sent. `tries` counts
     real failures, `crashes` attempts without an answer, `attempts` all hand-overs.
@@ -56,6 +57,7 @@ class Delivery:
     ref: str | None = None
     begun: bool = False
     owner: str = ""
+    paused: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -69,6 +71,11 @@ class Notification:
 
     A broadcast has `cursor` set while it still has recipients to reach: it was accepted for those
     registered up to `audience_end`, and has deliveries for those up to `cursor`.
+
+    `paused_at` and `paused_by` tell since when it is paused and who wanted it. While it is being
+    resumed, `resumed_to` is the last of its deliveries that may go again ("" before the first).
+
+    `trace` is the span that asked for it, as a `traceparent` of W3C Trace Context, or empty.
     """
 
     id: str
@@ -84,6 +91,15 @@ class Notification:
     audience_end: int = 0
     audience: Mapping[str, Any] = field(default_factory=dict)
     cancelled: bool = False
+    trace: str = ""
+    paused_at: Millis | None = None
+    paused_by: str = ""
+    resumed_to: str | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing of it may be handed over."""
+        return self.paused_at is not None and self.resumed_to is None
 
 
 @dataclass(slots=True)

@@ -66,14 +66,22 @@ class DeliveryReader(Protocol):
         ...
 
     def unfinished_broadcasts(self) -> list[Notification]:
-        """Broadcasts with recipients still to reach, oldest first.
+        """Broadcasts with recipients still to reach that are not paused, oldest first.
 
-        In a transaction those are left out that somebody else carries on at this moment.
+        With them is whatever is being resumed. In a transaction those are left out that somebody
+        else carries on at this moment.
         """
         ...
 
+    def paused_notifications(self) -> list[Notification]:
+        """What has been paused and is not yet all resumed, oldest first."""
+        ...
+
     def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
-        """Who waits, for each recipient with anything waiting; never those being sent."""
+        """Who waits, for each recipient with anything waiting.
+
+        Never those being sent, and never those that are paused.
+        """
         ...
 
     def lessees(self) -> list[str]:
@@ -210,6 +218,14 @@ class QueueWriter(Protocol):
         """
         ...
 
+    def alone(self) -> None:
+        """Until the end of the transaction nobody else changes people or policies.
+
+        Nor does anybody decide by them: what is read of them from here on may be changed by what it
+        says. Comes before `guard`, and before anything is read.
+        """
+        ...
+
     def add_notifications(self, rows: Sequence[Notification]) -> None:
         """Store what callers asked for."""
         ...
@@ -220,6 +236,30 @@ class QueueWriter(Protocol):
 
     def cancel_broadcast(self, notification_id: str) -> None:
         """No further recipients are reached."""
+        ...
+
+    def lock_notification(self, notification_id: str) -> Notification | None:
+        """One notification, as nobody else changes it until the end of the transaction."""
+        ...
+
+    def pause_notification(self, notification_id: str, at: Millis, by: str) -> None:
+        """Nothing of it is handed over, and no further recipients are reached, from now on."""
+        ...
+
+    def resume_notification(self, notification_id: str, to: str | None) -> None:
+        """What is paused may go again; its deliveries have been resumed up to `to`; None: all."""
+        ...
+
+    def pause_deliveries(self, delivery_ids: Sequence[str]) -> list[str]:
+        """Those of them that wait give up their slots and are only looked at when they expire.
+
+        What had been decided about them is void, but for their groups. Gives their ids; those being
+        sent, finished or paused already are left alone.
+        """
+        ...
+
+    def resume_deliveries(self, delivery_ids: Sequence[str], now: Millis) -> list[str]:
+        """Those of them that are paused are due for a new decision; gives their ids."""
         ...
 
     def add_deliveries(self, rows: Sequence[Delivery]) -> None:
@@ -333,6 +373,13 @@ class FactWriter(Protocol):
         """
         ...
 
+    def prune_events(self, name: str, before: Millis, limit: int) -> int:
+        """Delete at most `limit` events of a name that are about no delivery and older.
+
+        Gives how many went.
+        """
+        ...
+
 
 class DirectoryWriter(Protocol):
     """Changes to people, policies and idempotency keys."""
@@ -386,7 +433,7 @@ class Store(Protocol):
         ...
 
     def reading(self) -> AbstractContextManager[Reader]:
-        """A consistent view for questions."""
+        """A consistent view for questions; a thread has one at a time."""
         ...
 
     def time(self) -> Millis | None:

@@ -62,13 +62,16 @@ class Worker:
         composer: Composer,
         listeners: Listeners,
         upkeep: Callable[[], object],
+        look: Callable[[], object] = lambda: None,
     ) -> None:
         self._context = context
         self._composer = composer
         self._listeners = listeners
         self._upkeep = upkeep
         self._dispatch = Dispatch(context)
-        self._recording = Recording(context)
+        self._bounced = threading.Event()
+        self._look = look
+        self._recording = Recording(context, self._bounced.set)
         self._fanout = Fanout(context)
         self._outcomes: queue.SimpleQueue[list[Sent]] = queue.SimpleQueue()
         self._unrecorded: list[Sent] = []
@@ -110,6 +113,7 @@ class Worker:
                     self._in_flight.pop(job.delivery.id, None)
             progress = progress or claim.seen > 0
         self._listeners.pump()
+        self._look_at_bounces()
         return done
 
     def _deliver_all(self, claim: Claim) -> Counter[str]:
@@ -372,12 +376,19 @@ class Worker:
         """Listeners have a thread of their own: a slow one slows nothing else."""
         while not self._stopping.wait(0.0):
             try:
+                self._look_at_bounces()
                 told = self._listeners.pump()
             except Unavailable as error:
                 log.warning("store unavailable for listeners: %s", error)
                 told = 0
             if not told:
                 self._stopping.wait(TELL_MS / 1000)
+
+    def _look_at_bounces(self) -> None:
+        """Whether too much is refused, after something was; what is sent does not wait for it."""
+        if self._bounced.is_set():
+            self._bounced.clear()
+            self._look()
 
     def _book(self) -> Book:
         with self._context.store.reading() as reader:

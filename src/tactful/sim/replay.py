@@ -189,8 +189,13 @@ class _Replay:
         decision = person.decide(subject, person.within(checks, now), planned, checks, start)
         if isinstance(decision, Send) and start > now:
             decision = Defer(start, "")
-        full = total >= person.settings.waiting_max
-        return Reject(FULL, NEVER) if full and isinstance(decision, Defer | Digest) else decision
+        if total < person.settings.waiting_max:
+            return decision
+        longer = isinstance(decision, Defer | Digest)
+        if isinstance(decision, Collapse) and lines is not None:
+            group = f"collapse:{decision.rule}:{record.kind.type}"
+            longer = not lines.in_group(recipient, record.kind.channel, group)
+        return Reject(FULL, NEVER) if longer else decision
 
     def _enter(self, record: Record, decision: Decision, lines: Lines, now: Millis) -> None:
         """A submission takes its place in the line, or ends at once."""

@@ -1,4 +1,4 @@
-"""Logs for machines: one JSON object a line, made of fields that are allowed and of nothing else.
+"""Logs, for people or for machines, made of fields that are allowed and of nothing else.
 
 What callers submit, what servers answer and what programmers quote can be anything, so none of it
 is copied. Of a message of ours the fixed text stays, and of its arguments the numbers and the names
@@ -7,7 +7,8 @@ that were declared. Of an exception its class stays, and where it was raised; on
 the fixed text stays, where there is one. A recipient is a keyed hash: the lines about one person
 can be put together, and who it is cannot be found out without the key.
 
-JSON escapes every control character: a line is a line.
+Every control character is escaped: no line can be forged. Both forms say the same; that for people
+says where an exception was raised in lines of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import hmac
 import logging
 import traceback
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -41,15 +43,14 @@ TROUBLES: Final = (
 log = logging.getLogger("tactful.events")
 
 
-class JsonLines(logging.Formatter):
-    """Formats records as JSON; `names` are the texts that may stand in a message."""
+class _Lines(logging.Formatter):
+    """What may be told of a record; `names` are the texts that may stand in a message."""
 
     def __init__(self, names: Collection[str]) -> None:
         super().__init__()
         self._names = frozenset(names)
 
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, without its end."""
+    def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         line: dict[str, Any] = {
             "at": int(record.created * 1000),
             "level": record.levelname.lower(),
@@ -63,7 +64,7 @@ class JsonLines(logging.Formatter):
         if error is not None:
             line["error"] = type(error).__name__
             line["where"] = _where(error)
-        return orjson.dumps(line).decode()
+        return line
 
     def _message(self, record: logging.LogRecord) -> str:
         ours = record.name.partition(".")[0] == OURS
@@ -86,6 +87,30 @@ class JsonLines(logging.Formatter):
         if isinstance(value, BaseException):
             return type(value).__name__
         return value if isinstance(value, str) and value in self._names else HIDDEN
+
+
+class JsonLines(_Lines):
+    """Formats records for machines: one JSON object each."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, without its end."""
+        return orjson.dumps(self._fields(record)).decode()
+
+
+class TextLines(_Lines):
+    """Formats records for people: instant, level, logger and message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line, without its end; under an exception's, those of the places it came through."""
+        fields = self._fields(record)
+        at = datetime.fromtimestamp(fields.pop("at") / 1000, UTC)
+        head = [at.isoformat(sep=" ", timespec="milliseconds"), fields.pop("level")]
+        head.append(f"{fields.pop('logger')}:")
+        where = fields.pop("where", ())
+        said = [fields.pop("message", ""), fields.pop("error", "")]
+        said += [f"{name}={value}" for name, value in fields.items()]
+        lines = [" ".join([*head, *filter(None, said)]), *(f"    {place}" for place in where)]
+        return "\n".join(line.encode("unicode_escape").decode() for line in lines)
 
 
 def _where(error: BaseException) -> list[str]:

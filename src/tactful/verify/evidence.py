@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from tactful.verify.history import Attempt, Delivery, Event, History
+from tactful.verify.pauses import spells_of
 from tactful.verify.reigns import ALWAYS, CORRECTED, NEVER, Handover
 
 _ADMITTED: Final = ("accepted", "deferred")
@@ -81,6 +82,7 @@ class Evidence:
         self.attempts: dict[str, list[Attempt]] = {}
         for attempt in sorted(history.attempts, key=lambda one: one.number):
             self.attempts.setdefault(attempt.delivery, []).append(attempt)
+        self.pauses = spells_of(self.events)
         self.stories: dict[str, Story] = {}
         for event in self.events:
             if event.delivery:
@@ -133,6 +135,7 @@ class Evidence:
             over = end if delivery.queued else (delivery.updated_at or end)
             nexts = [*(at for at, _ in story.held[1:]), over]
             for (since, rule), following in zip(story.held, nexts, strict=True):
-                until = min([following, *(at for at in tried if at >= since)])
+                stops = [at for at, _ in self.pauses.get(delivery.notification, ())]
+                until = min([following, *(at for at in (*tried, *stops) if at >= since)])
                 if until > since:
                     yield Wait(rule, since, until, delivery)

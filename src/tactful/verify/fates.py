@@ -13,6 +13,7 @@ from typing import Final
 
 from tactful.verify.evidence import Evidence, Story, is_counted
 from tactful.verify.history import Attempt, Delivery
+from tactful.verify.pauses import broken_pauses
 from tactful.verify.rules import DAY
 
 OUT: Final = frozenset(("sent", "delivered", "lost", "bounced"))
@@ -38,8 +39,8 @@ class Fates:
     unexplained: list[str] = field(default_factory=list)
 
 
-def judge_fates(evidence: Evidence) -> Fates:
-    """Follow every delivery to where it is."""
+def judge_fates(evidence: Evidence, skew_ms: int = 0) -> Fates:
+    """Follow every delivery to where it is; clocks may differ by `skew_ms`."""
     fates = Fates()
     recent = evidence.latest - _PRUNED_AFTER_MS
     for delivery in evidence.history.deliveries:
@@ -55,7 +56,9 @@ def judge_fates(evidence: Evidence) -> Fates:
         name = f"{delivery.id} for {delivery.recipient}"
         if lost:
             fates.lost.append(f"{name} {lost}")
-        wrong = _why_unexpected(delivery, story, attempts)
+        wrong = [*_why_unexpected(delivery, story, attempts)]
+        if not evidence.restamped:
+            wrong += broken_pauses(evidence.pauses, delivery, attempts, skew_ms)
         fates.unexpected += [f"{name} {why}" for why in wrong]
         _copies(delivery, story, attempts, fates)
         if delivery.state == "digested":

@@ -89,6 +89,7 @@ class Event(NamedTuple):
     at: int
     delivery: str = ""
     data: Mapping[str, Any] | None = None
+    notification: str = ""
 
 
 class Receipt(NamedTuple):

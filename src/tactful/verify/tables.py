@@ -35,7 +35,7 @@ SELECT recipient, at, delivery_id, number, type, category, channel, priority, co
 FROM attempts
 """
 _EVENTS: Final = """
-SELECT seq, name, at, delivery_id, data FROM events
+SELECT seq, name, at, delivery_id, data, coalesce(notification_id, '') FROM events
 WHERE name NOT IN ('opened', 'clicked') ORDER BY seq
 """
 
@@ -54,8 +54,8 @@ def read_tables(ask: Ask) -> History:
         ],
         attempts=[Attempt._make((*row[:8], bool(row[8]), row[9], None)) for row in ask(_ATTEMPTS)],
         events=[
-            Event(seq, name, at, delivery, _table(data, f"event {seq}"))
-            for seq, name, at, delivery, data in ask(_EVENTS)
+            Event(seq, name, at, delivery, _table(data, f"event {seq}"), notification)
+            for seq, name, at, delivery, data, notification in ask(_EVENTS)
         ],
     )
 

@@ -35,7 +35,7 @@ def verify(
     terms = Terms(evidence.zones, skew_ms, evidence.restamped)
     handovers = sorted(evidence.handovers())
     limits = judge_limits(handovers, reigns, terms)
-    fates = judge_fates(evidence)
+    fates = judge_fates(evidence, skew_ms)
     wire = Wire()
     if arrivals is not None:
         wire = judge_arrivals(evidence, arrivals, reigns, terms)

@@ -28,8 +28,10 @@ EDITORS = (
     *("rules/edit", "rules/remove", "rules/revert", "types/edit", "types/remove", "failed"),
     *("templates/edit", "templates/remove", "simulator", "simulator/x/remove"),
     *("deliveries/x/cancel", "deliveries/x/retry", "broadcasts/x/cancel"),
+    *("broadcasts/x/pause", "broadcasts/x/resume"),
 )
 ADMINS = ("keys", "keys/rotate", "keys/revoke", "users", "users/change")
+ADMINS_PAGES = {"keys", "users", "audit"}
 CHANGES = (*EDITORS, *ADMINS, "account", "logout", "templates/preview")
 FORM = {"name": "status", "what": "limit", "amount": "9/minute", "types": "status", "do": "save"}
 
@@ -69,6 +71,50 @@ def test_every_page_but_the_log_in_wants_somebody_who_is_logged_in(service: Any)
             assert answer.status_code == 303, path
             assert answer.headers["location"].startswith("/console/login?next="), path
             assert answer.content == b"", path
+
+
+@pytest.mark.parametrize("why", ["made up", "ended", "logged out", "removed"])
+def test_a_session_that_is_none_opens_no_route(
+    visitor: Callable[..., Visitor], app: Tactful, clock: ManualClock, why: str
+) -> None:
+    """Neither to look nor, with the right token and from the right place, to change anything."""
+    eda = visitor("eda")
+    token, cookies = eda.token(), dict(eda.http.cookies)
+    if why == "made up":
+        cookies = {"tactful_session": cookies["tactful_session"][:-1] + "x"}
+    elif why == "ended":
+        clock.advance(12 * HOUR)
+    elif why == "logged out":
+        eda.change("logout")
+    else:
+        app.users.remove("eda")
+    eda.http.cookies.clear()
+    eda.http.cookies.update(cookies)
+    before = state(app)
+    opened = [
+        path
+        for method, path in routes()
+        if path != "login"
+        and (
+            eda.get(filled(path))
+            if method == "GET"
+            else eda.post(filled(path), change_token=token, **FORM)
+        ).status_code
+        != 303
+    ]
+
+    assert opened == []
+    assert state(app) == before
+
+
+def test_every_page_is_open_to_the_roles_that_it_is_for(visitor: Callable[..., Visitor]) -> None:
+    for name, closed in (("vic", ADMINS_PAGES), ("eda", ADMINS_PAGES), ("ada", set())):
+        somebody = visitor(name)
+        paths = {path for method, path in routes() if method == "GET"}
+
+        assert {
+            path for path in paths if somebody.get(filled(path)).status_code == 403
+        } == closed, name
 
 
 def test_every_change_wants_somebody_who_is_logged_in(service: Any, app: Tactful) -> None:

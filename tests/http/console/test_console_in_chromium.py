@@ -161,6 +161,34 @@ def test_five_messages_two_go_three_wait_and_go_when_the_limit_is_raised(
         assert seen.foreign == []
 
 
+def test_a_broadcast_is_paused_and_goes_on_by_two_buttons(
+    tab: Callable[[str], Tab], tmp_path: Path
+) -> None:
+    with stocked() as app, served(create_service(app)) as base:
+        for number in range(20):
+            app.recipients.put(Recipient(f"reader{number}"))
+        app.rules.put(Rule("pace", per="channel", channels=["inbox"], limit="1/hour"))
+        one = app.broadcast(type="letter", subject="To all of them", text="x").notification_id
+        seen = tab(base)
+        seen.log_in("ada")
+        seen.go(f"broadcasts/{one}")
+        page = seen.page
+        expect(page.locator(".states .s-deferred")).to_have_count(1)
+        page.click("button:has-text('Pause')")
+
+        expect(page.locator("[role=status]")).to_contain_text("It is paused")
+        expect(page.locator("#live")).to_contain_text("by console:ada")
+        expect(page.locator("button:has-text('Pause')")).to_have_count(0)
+        page.screenshot(path=tmp_path / "paused.png", full_page=True)
+        assert app.status()["paused"][0]["notification_id"] == one
+        app.rules.remove("pace")
+        page.click("button:has-text('Resume')")
+        expect(page.locator("[role=status]")).to_contain_text("It goes on")
+        expect(page.locator("progress#finished")).to_have_attribute("value", "21")
+        assert seen.complaints == []
+        assert seen.foreign == []
+
+
 def test_a_page_follows_what_happens_without_being_reloaded(tab: Callable[[str], Tab]) -> None:
     with stocked() as app, served(create_service(app)) as base:
         seen = tab(base)

@@ -342,6 +342,33 @@ def test_a_broadcast_tells_its_progress_and_is_called_off(
     assert eda.get("broadcasts/nothing").status_code == 404
 
 
+def test_a_broadcast_is_paused_and_resumed_by_somebody(
+    visitor: Callable[..., Visitor], app: Tactful
+) -> None:
+    for number in range(30):
+        app.recipients.put(Recipient(f"user{number}"))
+    one = app.broadcast(type="news", subject="Big", text="x").notification_id
+    eda = visitor("eda")
+    assert eda.change(f"broadcasts/{one}/pause").headers["location"].endswith("said=paused")
+    app.tick()
+
+    shown = eda.get(f"broadcasts/{one}").text
+    assert "<strong>paused</strong>" in shown
+    assert "by console:eda" in shown
+    assert ">Resume</button>" in shown
+    assert ">Pause</button>" not in shown
+    assert "paused" in eda.get("broadcasts").text
+    assert app.counts() == {}
+
+    assert eda.change(f"broadcasts/{one}/resume").headers["location"].endswith("said=resumed")
+    app.tick()
+    shown = eda.get(f"broadcasts/{one}").text
+    assert "paused" not in shown
+    assert sum(app.counts().values()) == 30
+    told = [(event.name, event.data) for event in app.events(notification_id=one, name="paused")]
+    assert told == [("paused", {"by": "console:eda"})]
+
+
 # Keys, users, audit ---------------------------------------------------------------------------
 
 
@@ -358,6 +385,7 @@ def test_the_secret_of_a_key_is_shown_once_and_opens_the_interface(
 
     rotated = ada.change("keys/rotate", name="shop", overlap="1d")
     assert re.search(r"tk_live_\w[\w-]+", rotated.text)
+    assert "last used" in ada.get("keys").text
     ada.change("keys/revoke", name="shop")
     page = ada.get("keys").text
     assert "Revoke shop" not in page

@@ -22,6 +22,12 @@ The rows marked + ask for a wait of a minute. They are refusals of us, not of th
 account, the session or our own sender address is set up wrongly. Whoever repairs that must still
 find the message there, so it is neither lost nor does it use up a try.
 
+A refusal may say something about the address as well (`bounce`). Only an enhanced code says that
+nobody is there: a bare 550 may mean that, or a mailbox without access, or a server's policy
+(RFC 5321 section 4.2.3), and so counts as one that did not work this time. What a server dislikes
+about us it says to every recipient alike. That must not be held against any of them, or a relay
+that is set up wrongly would empty the address book.
+
 A connection that ends without a reply is judged by how far the message had come (`lost`).
 """
 
@@ -32,6 +38,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from tactful.core.model import Accepted, Millis, Outcome, Rejected, Retry, Unknown
+from tactful.core.statuses import HARD, NOBODY, SOFT
 
 MISCONFIGURED_WAIT_MS: Final[Millis] = 60_000
 """How long to leave a server alone that refuses our account or our session."""
@@ -43,6 +50,11 @@ _ABOUT_US = frozenset({530, 534, 535, 538})
 _ABOUT_US_ENHANCED = frozenset({"5.7.8", "5.7.9", "5.7.11"})
 _ABOUT_SESSION = frozenset({500, 502, 503})
 _ABOUT_SENDER_ENHANCED = frozenset({"5.1.7", "5.1.8"})
+
+_OTHER_ADDRESS = "5.1.0"
+_ABOUT_MAILBOX = re.compile(r"5\.(?:1\.0|2\.\d+)")
+_ABOUT_MAILBOX_BARE = frozenset({550, 551, 552, 553})
+_BLAMES_US = re.compile(r"\b(?:sender|relay)", re.IGNORECASE)
 
 
 class Stage(StrEnum):
@@ -112,7 +124,7 @@ def outcome(stage: Stage, reply: Reply) -> Outcome | None:
     elif kind == 5 and is_about_us(stage, reply):
         found = Retry(_why(stage, reply), after_ms=MISCONFIGURED_WAIT_MS, counted=False)
     elif kind == 5:
-        found = Rejected(_why(stage, reply))
+        found = Rejected(_why(stage, reply), bounce(stage, reply), reply.enhanced or "")
     elif stage is Stage.DOT:
         found = Unknown(_why(stage, reply, "makes no sense here"))
     else:
@@ -130,6 +142,22 @@ def is_about_us(stage: Stage, reply: Reply) -> bool:
     if stage is Stage.MAIL and (reply.code == 555 or enhanced in _ABOUT_SENDER_ENHANCED):
         return True
     return enhanced in _ABOUT_US_ENHANCED
+
+
+def bounce(stage: Stage, reply: Reply) -> str:
+    """What a 5yz reply says about the address of the recipient: hard, soft or nothing.
+
+    A transaction has one recipient, so a server may also say at its end that nobody is there. Some
+    put off to RCPT what they have against the sender; then 5.1.0 is as vague as no code at all.
+    """
+    if stage not in {Stage.RCPT, Stage.DATA, Stage.DOT} or _BLAMES_US.search(reply.text):
+        return ""
+    enhanced = reply.enhanced
+    if enhanced is None:
+        return SOFT if stage is Stage.RCPT and reply.code in _ABOUT_MAILBOX_BARE else ""
+    if enhanced in NOBODY and enhanced != _OTHER_ADDRESS:
+        return HARD
+    return SOFT if _ABOUT_MAILBOX.fullmatch(enhanced) else ""
 
 
 def ends_connection(stage: Stage, reply: Reply) -> bool:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from tactful.core.model import DAY, Event, Millis
 from tactful.core.names import recipient_key
+from tactful.core.statuses import HARD, SOFT
 from tactful.engine.people import BUT_MANDATORY, MARKS
 from tactful.engine.settings import Tolerance
 from tactful.ports import Delivery, Suppression, Tx
@@ -27,8 +28,6 @@ from tactful.ports import Delivery, Suppression, Tx
 BOUNCE: Final = "bounce"
 """What says in the data of a `bounced` fact which it is: `hard` or `soft`."""
 
-HARD: Final = "hard"
-SOFT: Final = "soft"
 REASON_MAX: Final = 200
 
 

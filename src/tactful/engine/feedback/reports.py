@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from tactful.core.errors import Contended, RequestError, Unavailable
+from tactful.core.errors import RequestError, Unavailable
 from tactful.core.lifecycle import FEEDBACK
 from tactful.core.model import DAY, Event, Millis, State
 from tactful.engine.context import Context
@@ -34,9 +34,11 @@ BATCH: Final = 100
 LOOK_BACK_MS: Final = 14 * DAY
 """How old a delivery may be that is to be found by its address and the provider's name for it."""
 
+UNKNOWN: Final = "feedback.unknown"
+"""The event for a report that is about nothing known; kept as long as a finished delivery."""
+
 PAGE: Final = 1000
 TEXT_MAX: Final = 500
-_PATIENCE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Reports:
             self._break(seal)
         taken = Taken()
         for at in range(0, len(reports), BATCH):
-            taken = taken.and_also(self._committed(reports[at : at + BATCH]))
+            portion = reports[at : at + BATCH]
+            taken = taken.and_also(self._context.committed(partial(self._take, reports=portion)))
         if taken.news or taken.stale:
             self._context.changed()
             try:
@@ -121,13 +124,6 @@ class Reports:
                 tx.remember(key, Remembered(seal.fingerprint, "", expires_at))
             elif known.fingerprint != seal.fingerprint:
                 raise RequestError("seal", seal.source, "was used before for something else")
-
-    def _committed(self, reports: Sequence[Report]) -> Taken:
-        for _ in range(_PATIENCE):
-            with suppress(Contended), self._context.store.transaction() as tx:
-                return self._take(tx, reports)
-        with self._context.store.transaction() as tx:
-            return self._take(tx, reports)
 
     def _take(self, tx: Tx, reports: Sequence[Report]) -> Taken:
         meant = {report: _meant(tx, report, self._context) for report in map(_Same, reports)}
@@ -195,7 +191,7 @@ def _unknown(report: Report, now: Millis) -> Event:
         "ref": report.ref[:TEXT_MAX],
         **_short(report.data),
     }
-    return Event("feedback.unknown", "", now, data={k: v for k, v in facts.items() if v != ""})
+    return Event(UNKNOWN, "", now, data={k: v for k, v in facts.items() if v != ""})
 
 
 def _short(data: Mapping[str, Any]) -> dict[str, Any]:

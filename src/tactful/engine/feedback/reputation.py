@@ -4,7 +4,8 @@ Providers close an account whose mail bounces or is complained about too often. 
 publishes is what most of them mean: 5 % hard bounces and 0.1 % complaints are too many, 10 % and
 0.5 % are the end. The rates here are of what went out last over the channel: the last `SAMPLE`
 deliveries of the last 24 hours, and those of them that bounced for good or were complained about.
-Below `volume` deliveries nothing is said, since there one complaint would be a scandal.
+What a server refused because of the address went as far as it could and counts among both. Below
+`volume` deliveries nothing is said, since there one complaint would be a scandal.
 
 When a rate passes a bound, an event `feedback.alarm` is recorded, once: again only after the rate
 has been below four fifths of that bound. With `breaker = "stop"` the higher bound also closes the
@@ -26,8 +27,9 @@ from tactful.core.errors import RequestError
 from tactful.core.model import DAY, Event, Millis
 from tactful.core.names import name_key
 from tactful.core.rules import Rule
+from tactful.core.statuses import HARD
 from tactful.engine.context import Context
-from tactful.engine.feedback.bounces import BOUNCE, HARD
+from tactful.engine.feedback.bounces import BOUNCE
 from tactful.engine.policies import Policies
 from tactful.ports import Fact, Reader
 
@@ -213,8 +215,10 @@ class Reputation:
                 way.out.append((fact.at, fact.delivery_id))
         elif fact.name == "complained":
             way.bad["complaint"].add(fact.delivery_id)
-        elif fact.name in ("bounced", "late"):
+        elif fact.name in ("bounced", "late", "failed"):
             (event,) = reader.events(after=fact.seq - 1, limit=1)
+            if fact.name == "failed" and BOUNCE in event.data:
+                way.out.append((fact.at, fact.delivery_id))
             if event.data.get(BOUNCE) == HARD:
                 way.bad["bounce"].add(fact.delivery_id)
 

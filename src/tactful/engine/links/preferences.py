@@ -110,7 +110,7 @@ class Preferences:
 def change_mutes(context: Context, recipient: str, change: Callable[[set[str]], set[str]]) -> None:
     """Make `change` of what a person, by id, does not want; registers who is not."""
     with context.store.transaction() as tx:
-        tx.put_recipients([])  # from here on nobody else changes people until this is committed
+        tx.alone()
         person = _person(tx, recipient)
         mute = change(set(person.mute))
         if mute != set(person.mute):

@@ -1,4 +1,4 @@
-"""Broadcasts: how far they have come, and calling them off."""
+"""Broadcasts: how far they have come, pausing them and calling them off."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 
 from tactful.core.errors import NotFound
-from tactful.core.lifecycle import WAITING
+from tactful.core.lifecycle import FINISHED, WAITING
 from tactful.http.console.gate import Console, Editor, Here, Viewer
 from tactful.http.console.listing import latest_events
 from tactful.http.console.pages import moved, page
@@ -23,7 +23,12 @@ def broadcasts(visit: Viewer, console: Here) -> Response:
     with console.app.store.reading() as reader:
         events = latest_events(reader, limit=SHOWN, name="broadcast.accepted")
         ids = [event.notification_id for event in events]
-        under_way = [one.id for one in reader.unfinished_broadcasts() if one.id not in ids]
+        going = [*reader.unfinished_broadcasts(), *reader.paused_notifications()]
+        under_way = [
+            one.id
+            for one in {one.id: one for one in going}.values()
+            if one.audience_end and one.id not in ids
+        ]
         found = reader.notifications([*under_way, *ids])
         rows = [_shown(reader, found[one]) for one in [*under_way, *ids] if one in found]
     now = console.app.clock.now()
@@ -33,8 +38,9 @@ def broadcasts(visit: Viewer, console: Here) -> Response:
 @router.get("/broadcasts/{broadcast_id}")
 def broadcast(broadcast_id: str, visit: Viewer, console: Here, said: str = "") -> Response:
     """One of them, with what became of its deliveries."""
+    found = _known(console, broadcast_id)
     with console.app.store.reading() as reader:
-        row = _shown(reader, _known(console, broadcast_id))
+        row = _shown(reader, found)
     now = console.app.clock.now()
     return page("broadcast.html.j2", visit, area="broadcasts", said=said, now=now, row=row)
 
@@ -44,6 +50,20 @@ def cancel(broadcast_id: str, visit: Editor, console: Here) -> Response:
     """Reach nobody else, and call off what still waits."""
     console.app.cancel(_known(console, broadcast_id).id)
     return moved(f"broadcasts/{broadcast_id}", said="cancelled")
+
+
+@router.post("/broadcasts/{broadcast_id}/pause")
+def pause(broadcast_id: str, visit: Editor, console: Here) -> Response:
+    """Reach nobody else and hand nothing more over, for now."""
+    console.app.pause(_known(console, broadcast_id).id, by=visit.author)
+    return moved(f"broadcasts/{broadcast_id}", said="paused")
+
+
+@router.post("/broadcasts/{broadcast_id}/resume")
+def resume(broadcast_id: str, visit: Editor, console: Here) -> Response:
+    """Go on with it."""
+    console.app.resume(_known(console, broadcast_id).id, by=visit.author)
+    return moved(f"broadcasts/{broadcast_id}", said="resumed")
 
 
 def _known(console: Console, broadcast_id: str) -> Notification:
@@ -63,6 +83,8 @@ def _shown(reader: Reader, one: Notification) -> dict[str, Any]:
         "subject": one.content.subject or one.content.template or one.content.text[:60],
         "created_at": one.created_at,
         "cancelled": one.cancelled,
+        "paused_at": one.paused_at if one.paused else None,
+        "paused_by": one.paused_by,
         "reaching": left,
         "reached": one.cursor if one.cursor is not None else one.audience_end,
         "audience": one.audience_end,
@@ -70,4 +92,5 @@ def _shown(reader: Reader, one: Notification) -> dict[str, Any]:
         "total": sum(counts.values()),
         "finished": sum(number for state, number in counts.items() if state not in WAITING),
         "can_cancel": left or any(counts.get(state) for state in WAITING),
+        "goes_on": left or not FINISHED.issuperset(counts),
     }

@@ -72,7 +72,8 @@ def _keys(
     error: RequestError | None = None,
 ) -> Response:
     now = console.app.clock.now()
-    rows = [(key, _until(key, now)) for key in console.app.keys.list()]
+    used = console.app.keys.used()
+    rows = [(key, _until(key, now), used.get(key.name)) for key in console.app.keys.list()]
     return page(
         "keys.html.j2",
         visit,

@@ -53,6 +53,8 @@ SAID: Final = {
     "removed": "Removed.",
     "reverted": "Put back as it was.",
     "cancelled": "What still waited has been called off.",
+    "paused": "It is paused. What was in hand already may still arrive.",
+    "resumed": "It goes on.",
     "queued": "Put back into the queue.",
     "not-queued": "It is neither failed nor unknown any more; nothing was done.",
     "user": "Saved. All sessions of this user have ended.",

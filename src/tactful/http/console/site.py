@@ -33,6 +33,7 @@ from tactful.http.console.pages import ROOT, Headers, link, page
 from tactful.http.console.pulse import Pulse
 from tactful.http.console.sessions import Sessions
 from tactful.http.simulations import Simulations
+from tactful.http.traced import QUIET
 
 log = logging.getLogger("tactful.http")
 AREAS: Final = (entry, overview, deliveries, rules, kinds, broadcasts, simulator, keys, audit)
@@ -41,7 +42,7 @@ AREAS: Final = (entry, overview, deliveries, rules, kinds, broadcasts, simulator
 def create_console(app: Tactful) -> FastAPI:
     """The console over an engine that somebody else starts and closes; see `close_console`."""
     simulations = Simulations(simulator.own_process)
-    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    site = FastAPI(telemetry=QUIET, openapi_url=None, docs_url=None, redoc_url=None)
     site.state.console = Console(app, Sessions(app), simulations, Pulse())
     site.add_middleware(Headers)
     site.mount("/static", StaticFiles(packages=[("tactful.http.console", "static")]))

@@ -10,7 +10,8 @@ import hashlib
 import hmac
 from typing import Any, Final
 
-from tactful.engine.feedback.bounces import BOUNCE, HARD, SOFT
+from tactful.core.statuses import HARD, SOFT
+from tactful.engine.feedback.bounces import BOUNCE
 from tactful.engine.feedback.reports import Report, Seal
 from tactful.inbound.findings import is_hard, status_in
 from tactful.inbound.signed import (

@@ -12,7 +12,8 @@ from base64 import b64decode
 from typing import Any, Final
 
 from tactful.core.errors import ConfigError
-from tactful.engine.feedback.bounces import BOUNCE, HARD, SOFT
+from tactful.core.statuses import HARD, SOFT
+from tactful.engine.feedback.bounces import BOUNCE
 from tactful.engine.feedback.reports import Report
 from tactful.inbound.findings import status_in
 from tactful.inbound.signed import (

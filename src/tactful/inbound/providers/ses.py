@@ -22,7 +22,8 @@ from typing import Any, Final, TypeAlias
 
 from tactful.core.errors import ConfigError, RequestError, Unavailable
 from tactful.core.model import HOUR, Millis
-from tactful.engine.feedback.bounces import BOUNCE, HARD, SOFT
+from tactful.core.statuses import HARD, SOFT
+from tactful.engine.feedback.bounces import BOUNCE
 from tactful.engine.feedback.reports import Report
 from tactful.inbound.signed import (
     Call,

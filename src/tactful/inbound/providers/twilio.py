@@ -16,7 +16,8 @@ from base64 import b64encode
 from typing import Final
 from urllib.parse import parse_qsl
 
-from tactful.engine.feedback.bounces import BOUNCE, HARD, SOFT
+from tactful.core.statuses import HARD, SOFT
+from tactful.engine.feedback.bounces import BOUNCE
 from tactful.engine.feedback.reports import Report
 from tactful.inbound.signed import Call, ForgedError, UnreadableError, Verified, key_of, same
 

@@ -33,6 +33,7 @@ CHANGING: Final = (
     "ref",
     "begun",
     "owner",
+    "paused",
 )
 """The fields of a delivery that change after it was added."""
 
@@ -71,6 +72,7 @@ def delivery_copy(row: Delivery) -> Delivery:
         row.ref,
         row.begun,
         row.owner,
+        row.paused,
     )
 
 
@@ -126,6 +128,10 @@ def notification_copy(row: Notification) -> Notification:
         row.audience_end,
         data_copy(row.audience),
         row.cancelled,
+        row.trace,
+        row.paused_at,
+        row.paused_by,
+        row.resumed_to,
     )
 
 

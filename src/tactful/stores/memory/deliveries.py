@@ -144,6 +144,10 @@ class Deliveries(Tables):
         """See `Reader.unfinished_broadcasts`."""
         return [notification_copy(self.broadcasts[key]) for key in sorted(self.broadcasts)]
 
+    def paused_notifications(self) -> list[Notification]:
+        """See `Reader.paused_notifications`."""
+        return [notification_copy(self.paused[key]) for key in sorted(self.paused)]
+
     def add_notifications(self, rows: Sequence[Notification]) -> None:
         """See `Tx.add_notifications`."""
         for row in rows:
@@ -165,6 +169,28 @@ class Deliveries(Tables):
             row = notification_copy(old)
             row.cursor = None
             row.cancelled = True
+            self._put_notification(row)
+
+    def lock_notification(self, notification_id: str) -> Notification | None:
+        """See `Tx.lock_notification`; a transaction has the store to itself anyhow."""
+        return self.notifications([notification_id]).get(notification_id)
+
+    def pause_notification(self, notification_id: str, at: Millis, by: str) -> None:
+        """See `Tx.pause_notification`."""
+        old = self.notices.get(notification_id)
+        if old is not None:
+            row = notification_copy(old)
+            row.paused_at, row.paused_by, row.resumed_to = at, by, None
+            self._put_notification(row)
+
+    def resume_notification(self, notification_id: str, to: str | None) -> None:
+        """See `Tx.resume_notification`."""
+        old = self.notices.get(notification_id)
+        if old is not None:
+            row = notification_copy(old)
+            row.resumed_to = to
+            if to is None:
+                row.paused_at, row.paused_by = None, ""
             self._put_notification(row)
 
     def add_deliveries(self, rows: Sequence[Delivery]) -> None:
@@ -201,10 +227,15 @@ class Deliveries(Tables):
     def _put_notification(self, row: Notification) -> None:
         # Rows of notifications are replaced, never changed: the old one is the undo.
         self.journal.put(self.notices, row.id, row)
-        if row.cursor is None:
-            self.journal.drop(self.broadcasts, row.id)
-        else:
-            self.journal.put(self.broadcasts, row.id, row)
+        goes_on = row.resumed_to is not None or (row.cursor is not None and not row.paused)
+        for index, belongs in (
+            (self.broadcasts, goes_on),
+            (self.paused, row.paused_at is not None),
+        ):
+            if belongs:
+                self.journal.put(index, row.id, row)
+            else:
+                self.journal.drop(index, row.id)
 
 
 def finish(row: Delivery) -> None:
@@ -217,3 +248,4 @@ def finish(row: Delivery) -> None:
     row.begun = False
     row.owner = ""
     row.group = ""
+    row.paused = False

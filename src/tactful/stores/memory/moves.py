@@ -29,6 +29,9 @@ class Moves(Ledger):
     def guard(self, recipients: Sequence[str]) -> None:
         """See `Tx.guard`; a transaction has the store to itself anyhow."""
 
+    def alone(self) -> None:
+        """See `Tx.alone`."""
+
     def due(self, now: Millis, limit: int) -> list[Delivery]:
         """See `Tx.due`."""
         return [delivery_copy(row) for row in self.queue.peek(now, limit)]
@@ -80,6 +83,39 @@ class Moves(Ledger):
             self._look_at(saved, row, max(now, row.not_before), row.not_before)
         return len(ids)
 
+    def pause_deliveries(self, delivery_ids: Sequence[str]) -> list[str]:
+        """See `Tx.pause_deliveries`."""
+        saved = self._journal_rows()
+        rows = [row for row in self._waiting(delivery_ids) if not row.paused]
+        for row in rows:
+            saved.append((row, changing(row)))
+            self._leave_line(row)
+            row.paused = True
+            row.promised = False
+            row.held = False
+            row.rule = None
+            row.due_at = row.expires_at
+            if row.decided:
+                row.state = DEFERRED
+            self._place(row)
+        return sorted(row.id for row in rows)
+
+    def resume_deliveries(self, delivery_ids: Sequence[str], now: Millis) -> list[str]:
+        """See `Tx.resume_deliveries`."""
+        saved = self._journal_rows()
+        rows = [row for row in self._waiting(delivery_ids) if row.paused]
+        for row in rows:
+            saved.append((row, changing(row)))
+            row.paused = False
+            row.decided = False
+            row.due_at = max(now, row.not_before)
+            self._place(row)
+        return sorted(row.id for row in rows)
+
+    def _waiting(self, delivery_ids: Sequence[str]) -> list[Delivery]:
+        found = (self.rows.get(delivery_id) for delivery_id in dict.fromkeys(delivery_ids))
+        return [row for row in found if row is not None and row.state in (QUEUED, DEFERRED)]
+
     def engage(self, delivery_id: str, opened_at: Millis, clicked_at: Millis | None) -> bool:
         """See `Tx.engage`; a click on what was opened before is kept, the first one."""
         row = self.rows.get(delivery_id)
@@ -97,7 +133,7 @@ class Moves(Ledger):
         """See `Tx.turn_back`."""
         saved = self._journal_rows()
         for row in self.rows.values():
-            if row.due_at <= to or row.state in FINISHED:
+            if row.due_at <= to or row.state in FINISHED or row.paused:
                 continue
             if row.attempts:  # waits for a lease or a retry, both counted from a wrong now
                 self._look_at(saved, row, to, min(row.not_before, to))
@@ -184,6 +220,7 @@ class Moves(Ledger):
         row.decided = True
         row.begun = False
         row.owner = owner
+        row.paused = False
         self.queue.push(row)
 
     def _apply(self, saved: _Saved, row: Delivery, result: Result) -> None:
@@ -230,4 +267,5 @@ class Moves(Ledger):
         row.group = group
         row.begun = False
         row.owner = ""
+        row.paused = False
         self._place(row)

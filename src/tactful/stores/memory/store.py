@@ -33,6 +33,7 @@ class MemoryStore:
         self._lock = RLock()
         self._tables = _Everything()
         self._writing = False
+        self._viewed = False
         self._closed = False
 
     @contextmanager
@@ -58,7 +59,12 @@ class MemoryStore:
         with self._lock:
             self._check()
             assert not self._writing, "a reading inside a transaction; ask the transaction itself"
-            yield self._tables
+            assert not self._viewed, "a reading inside a reading"
+            self._viewed = True
+            try:
+                yield self._tables
+            finally:
+                self._viewed = False
 
     def time(self) -> Millis | None:
         """See `ports.Store.time`: the machine's clock is as good."""

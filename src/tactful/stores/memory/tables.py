@@ -70,6 +70,7 @@ class Tables:
 
         self.notices: dict[str, Notification] = {}
         self.broadcasts: dict[str, Notification] = {}
+        self.paused: dict[str, Notification] = {}
 
         self.attempts_of: dict[str, list[Attempt]] = {}
         self.entries: dict[str, list[Entry]] = {}
@@ -98,7 +99,9 @@ class Tables:
     def _place(self, row: Delivery) -> None:
         """Give a waiting or leased delivery its place in the queue and in its recipient's line."""
         state = row.state
-        if state is QUEUED or state is DEFERRED:
+        if row.paused:
+            self.queue.push(row)
+        elif state is QUEUED or state is DEFERRED:
             recipient = row.recipient
             place = (row.due_at, row.id)
             line = self.waiting.get(recipient)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from tactful.core.lifecycle import FINISHED
-from tactful.core.model import Millis
+from tactful.core.model import Event, Millis
 from tactful.stores.memory.ledger import Ledger
 
 _T = TypeVar("_T")
@@ -44,22 +44,31 @@ class Upkeep(Ledger):
         self._drop_values(self.ids_of_recipient, {row.recipient for row in gone}, ids)
 
         seqs = {seq for key in ids for seq in self.seqs_of_delivery.get(key, ())}
-        events = [self.event_of_seq[seq] for seq in seqs]
-        for event in events:
-            self.journal.drop(self.event_of_seq, event.seq)
+        return len(gone) + self._drop_events([self.event_of_seq[seq] for seq in seqs])
+
+    def prune_events(self, name: str, before: Millis, limit: int) -> int:
+        """See `Tx.prune_events`."""
+        known = (self.event_of_seq[seq] for seq in self.seqs_of_delivery.get("", ()))
+        old = (event for event in known if event.name == name and event.at < before)
+        return self._drop_events(list(islice(old, limit)))
+
+    def _drop_events(self, events: Sequence[Event]) -> int:
+        seqs = {event.seq for event in events}
+        for seq in seqs:
+            self.journal.drop(self.event_of_seq, seq)
         self._drop_values(self.seqs, [""], seqs)
-        self._drop_values(self.seqs_of_delivery, ids, seqs)
+        self._drop_values(self.seqs_of_delivery, {event.delivery_id for event in events}, seqs)
         self._drop_values(
             self.seqs_of_notification, {event.notification_id for event in events}, seqs
         )
-        return len(gone) + len(events)
+        return len(events)
 
     def _prune_notifications(self, before: Millis, limit: int) -> int:
         old = (
             key
             for key, row in self.notices.items()
             if row.created_at < before
-            and key not in self.broadcasts
+            and row.cursor is None
             and key not in self.ids_of_notification
         )
         gone = list(islice(old, limit))

@@ -9,7 +9,8 @@ back on:
     shards   the rows of the recipients' shards, in their order: decisions about one recipient are
              one after the other, while workers never wait for each other (they skip what is taken)
     notes    a note that is read in a transaction is locked in it, but for the clock's
-    casts    the rows of unfinished broadcasts: one worker at a time carries each on
+    casts    the rows of notifications: of unfinished broadcasts, one worker at a time carries each
+             on; who pauses or resumes one keeps away who finds that it is paused
     queue    the rows of deliveries, in the order of their ids, within each statement
     cells    the rows of throughput limits, in their order
     events   so that their numbers grow in the order of the commits
@@ -90,6 +91,9 @@ class Guarded(Statements):
         if shards:
             self._all("guard_shards", shards=shards)
 
+    def alone(self) -> None:
+        self._all("guard_alone", lock=BOOK)
+
     def _share_book(self) -> None:
         if not self._sharing:
             self._all("guard_shared", lock=BOOK)
@@ -125,6 +129,10 @@ class Guarded(Statements):
     def unfinished_broadcasts(self) -> list[Notification]:
         return [notification_from(row) for row in self._all("guard_broadcasts")]
 
+    def lock_notification(self, notification_id: str) -> Notification | None:
+        row = self._one("lock_notification", id=notification_id)
+        return None if row is None else notification_from(row)
+
     def remembered(self, keys: Sequence[str]) -> dict[str, Remembered]:
         self._run("reserve_keys", keys=list(keys))
         return super().remembered(keys)
@@ -147,19 +155,19 @@ class Guarded(Statements):
     def put_policy(
         self, kind: str, name: str, body: Mapping[str, Any] | None, at: Millis, author: str
     ) -> int:
-        self._all("guard_alone", lock=BOOK)
+        self.alone()
         return super().put_policy(kind, name, body, at, author)
 
     def put_recipients(self, rows: Sequence[Recipient]) -> int:
-        self._all("guard_alone", lock=BOOK)
+        self.alone()
         return super().put_recipients(rows)
 
     def remove_recipient(self, key: str) -> bool:
-        self._all("guard_alone", lock=BOOK)
+        self.alone()
         return super().remove_recipient(key)
 
     def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
-        self._all("guard_alone", lock=BOOK)
+        self.alone()
         return super().turn_back(to, ahead_ms=ahead_ms)
 
 
@@ -192,6 +200,10 @@ class PostgresTx(Guarded):
         woken = super().wake(now, recipient)
         self._stirred = self._stirred or woken > 0
         return woken
+
+    def resume_notification(self, notification_id: str, to: str | None) -> None:
+        self._stirred = True
+        super().resume_notification(notification_id, to)
 
     def release(
         self,

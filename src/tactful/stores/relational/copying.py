@@ -45,7 +45,7 @@ TABLES: Final = (
     _table(
         "notifications",
         "id type category priority content created_at channels expires_at not_before cursor"
-        " audience_end audience cancelled",
+        " audience_end audience cancelled trace paused_at paused_by resumed_to",
         "cancelled",
     ),
     _table(
@@ -57,8 +57,8 @@ TABLES: Final = (
     _table(
         "due",
         "delivery_id recipient priority due_at not_before state promised decided held grp rule"
-        " reason attempts tries crashes begun owner",
-        "promised decided held begun",
+        " reason attempts tries crashes begun owner paused",
+        "promised decided held begun paused",
     ),
     _table(
         "attempts",

@@ -97,6 +97,9 @@ class DeliveryReading(Questions):
     def unfinished_broadcasts(self) -> list[Notification]:
         return [notification_from(row) for row in self._all("unfinished_broadcasts")]
 
+    def paused_notifications(self) -> list[Notification]:
+        return [notification_from(row) for row in self._all("paused_notifications")]
+
     def lines(self, recipients: Sequence[str], view: int) -> dict[str, Line]:
         wanted = list(set(recipients))
         totals = dict(self._all("line_lengths", recipients=wanted))

@@ -46,6 +46,7 @@ def delivery_from(row: Row) -> Delivery:
     )
     delivery.begun = row[27] == 1
     delivery.owner = row[28]
+    delivery.paused = row[29] == 1
     return delivery
 
 
@@ -120,7 +121,7 @@ def record_from(row: Row, kinds: dict[tuple[Any, ...], Kind]) -> Record:
 def notification_from(row: Row) -> Notification:
     """A row of `notifications`."""
     (id_, type_, category, priority, content, created, channels, expires, not_before) = row[:9]
-    cursor, audience_end, audience, cancelled = row[9:]
+    cursor, audience_end, audience, cancelled, *others = row[9:]
     return Notification(
         id_,
         type_,
@@ -135,6 +136,7 @@ def notification_from(row: Row) -> Notification:
         audience_end,
         {} if audience == "{}" else orjson.loads(audience),
         cancelled == 1,
+        *others,
     )
 
 
@@ -165,6 +167,10 @@ def notification_row(n: Notification) -> tuple[Any, ...]:
         n.audience_end,
         dumps(n.audience) if n.audience else "{}",
         int(n.cancelled),
+        n.trace,
+        n.paused_at,
+        n.paused_by,
+        n.resumed_to,
     )
 
 

@@ -87,6 +87,22 @@ class QueueWriting(Changes):
     def cancel_broadcast(self, notification_id: str) -> None:
         self._run("cancel_broadcast", id=notification_id)
 
+    def lock_notification(self, notification_id: str) -> Notification | None:
+        return self.notifications([notification_id]).get(notification_id)
+
+    def pause_notification(self, notification_id: str, at: Millis, by: str) -> None:
+        self._run("pause_notification", id=notification_id, at=at, by=by)
+
+    def resume_notification(self, notification_id: str, to: str | None) -> None:
+        self._run("resume_notification", id=notification_id, to=to)
+
+    def pause_deliveries(self, delivery_ids: Sequence[str]) -> list[str]:
+        return sorted(row[0] for row in self._all("pause_deliveries", ids=list(delivery_ids)))
+
+    def resume_deliveries(self, delivery_ids: Sequence[str], now: Millis) -> list[str]:
+        rows = self._all("resume_deliveries", ids=list(delivery_ids), now=now)
+        return sorted(row[0] for row in rows)
+
     def add_deliveries(self, rows: Sequence[Delivery]) -> None:
         assert all(row.state in INITIAL for row in rows), "a delivery starts in an initial state"
         self._many("add_delivery", [delivery_row(row, row.state in WAITING) for row in rows])
@@ -217,6 +233,9 @@ class FactWriting(Changes):
         gone += self._run("prune_notifications", before=before, most=limit)
         gone += self._run("prune_idempotency", before=before, most=limit)
         return gone + self._run("prune_cells", before=before)
+
+    def prune_events(self, name: str, before: Millis, limit: int) -> int:
+        return self._run("prune_events_named", name=name, before=before, most=limit)
 
 
 class DirectoryWriting(Changes):

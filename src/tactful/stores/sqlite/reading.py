@@ -16,14 +16,14 @@ LATEST_ATTEMPT: Final = "latest_attempt"
 
 # How many columns the queries have that give many rows.
 _COLUMNS: Final = {
-    "due": 29,
-    "lines": 29,
-    "line_end": 29,
+    "due": 30,
+    "lines": 30,
+    "line_end": 30,
     "line_lengths": 2,
-    "deliveries_of_notification": 29,
+    "deliveries_of_notification": 30,
     "history": 6,
     "records": 16,
-    "notifications": 13,
+    "notifications": 17,
     "where_they_are": 4,
     "recipients_by_key": 8,
     "owners": 2,

@@ -49,7 +49,7 @@ class SqliteStore:
                 raise Unavailable(f"store {self.path}: {error}") from error
             raise
         self._write_lock = threading.RLock()
-        self._read_lock = threading.Lock()
+        self._read_lock = threading.RLock()
         self._synchronous = 2
         self._broken: str | None = None
         self._closed = False
@@ -81,6 +81,7 @@ class SqliteStore:
         """See `ports.Store.reading`."""
         with self._read_lock:
             self._check()
+            assert not self._reader.in_transaction, "a reading inside a reading"
             try:
                 self._reader.execute("BEGIN")
                 yield SqliteReader(self._reader, self._sql)

@@ -29,6 +29,9 @@ class SqliteTx(SqliteReader, Writing):
     def guard(self, recipients: Sequence[str]) -> None:
         pass
 
+    def alone(self) -> None:
+        pass
+
     def due(self, now: Millis, limit: int) -> list[Delivery]:
         most = max(1, limit // 10)
         some = {

@@ -63,6 +63,11 @@ class PostgresServer(PrivateServer):
             **(settings or {}),
         }
 
+    @property
+    def programs(self) -> Path:
+        """The folder of its programs, such as `psql`, while it runs."""
+        return self._bindir
+
     def url(self, database: str = "postgres", *, unix_socket: bool = False) -> str:
         """The URL of a database: over TCP with the password, or over the socket without one.
 

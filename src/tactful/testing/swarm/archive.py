@@ -62,7 +62,9 @@ class Archive:
             [self._delivery(row) for row in self.deliveries.values()],
             [_attempt(one) for one in self._attempts.values()],
             [
-                told.Event(one.seq, one.name, one.at, one.delivery_id, one.data)
+                told.Event(
+                    one.seq, one.name, one.at, one.delivery_id, one.data, one.notification_id
+                )
                 for one in self.events
                 if one.name not in _READINGS
             ],

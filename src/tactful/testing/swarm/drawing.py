@@ -40,6 +40,7 @@ from tactful.testing.swarm.incidents import (
     Fail,
     Freeze,
     Incident,
+    Pause,
     Prune,
     Redrive,
     Register,
@@ -52,7 +53,7 @@ from tactful.testing.swarm.ruling import KINDS, MANNERS, draw_rules
 TROUBLE: Final = ("faults", "crashes", "freezes", "restarts", "second engine")
 """What happens inside an engine: without it, a history is what its callers did."""
 
-DISTURBANCES: Final = (
+_FIRST: Final = (
     *TROUBLE,
     "turned clocks",
     "stalls",
@@ -72,11 +73,12 @@ DISTURBANCES: Final = (
     "small settings",
     "pruning",
 )
+DISTURBANCES: Final = (*_FIRST, "pauses")
 """What may move a slot that was promised, or hold back what has one."""
 
 FEATURES: Final = (
-    *DISTURBANCES,
-    *(kind for kind in (*KINDS, *MANNERS) if kind not in DISTURBANCES),
+    *_FIRST,
+    *(kind for kind in (*KINDS, *MANNERS) if kind not in _FIRST),
     "zones",
     "categories",
     "hold",
@@ -91,6 +93,7 @@ FEATURES: Final = (
     "losses",
     "latency",
     "readers",
+    "pauses",
 )
 
 CALM: Final = 0.15
@@ -369,6 +372,9 @@ class _Drawing:
         makers: Mapping[str, Callable[[Millis, Random], Incident]] = {
             "rule changes": lambda at, dice: ChangeRules(at, self._rules(next(numbers))),
             "cancellations": lambda at, dice: Cancel(at, dice.random()),
+            "pauses": lambda at, dice: Pause(
+                at, dice.random(), dice.choice((SECOND, 10 * MINUTE, HOUR))
+            ),
             "redriving": lambda at, dice: Redrive(at, dice.random()),
             "repeats": lambda at, dice: AskAgain(at, dice.random()),
             "pruning": lambda at, dice: Prune(at, dice.choice((MINUTE, HOUR, DAY))),

@@ -31,6 +31,23 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A caller has a submission stand still for so long."""
+
+    at: Millis
+    which: float
+    for_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A caller lets a notification go on."""
+
+    at: Millis
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
 class Redrive:
     """Somebody has a delivery tried again that was given up."""
 
@@ -114,6 +131,8 @@ class Stall:
 Incident: TypeAlias = (
     ChangeRules
     | Cancel
+    | Pause
+    | Resume
     | Redrive
     | AskAgain
     | Register

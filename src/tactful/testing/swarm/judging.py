@@ -235,12 +235,14 @@ def _in_order(books: _Books) -> Iterator[str]:
 def _overtaking(books: _Books, line: list[tuple[int, Asked, Delivery]]) -> Iterator[str]:
     """Whoever of the same kind was accepted later, and went at an earlier instant.
 
-    What joins a digest goes with its first.
+    What joins a digest goes with its first, and what stood still is overtaken.
     """
     last: dict[Any, tuple[int, Delivery]] = {}
     for place, asked, row in line:
         one = books.order.get(asked.delivery or "")
-        if place < 0 or one is None or "deliver_at" in one.fields or row.digest_id:
+        if place < 0 or one is None or one.paused:
+            continue
+        if "deliver_at" in one.fields or row.digest_id:
             continue
         alike = (row.kind, one.fields.get("collapse_key"))
         at = books.wire[place].at

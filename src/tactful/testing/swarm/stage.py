@@ -34,10 +34,12 @@ from tactful.testing.swarm.incidents import (
     Fail,
     Freeze,
     Incident,
+    Pause,
     Prune,
     Redrive,
     Register,
     Restart,
+    Resume,
     Stall,
     TurnBack,
 )
@@ -77,6 +79,7 @@ class Submission:
     tries: int = 1
     replayed: bool = False
     cancelled: bool = False
+    paused: bool = False
 
 
 class _Bounded(Plan):
@@ -378,8 +381,8 @@ class Stage:
         match incident:
             case ChangeRules(rules=rules):
                 self._rule(rules)
-            case Cancel(which=which):
-                self._cancel(which)
+            case Cancel() | Pause() | Resume():
+                self._hold_back(incident)
             case Redrive(which=which):
                 self._redrive(which)
             case AskAgain(which=which):
@@ -406,13 +409,26 @@ class Stage:
             case Stall(for_ms=for_ms):
                 self.clock.advance(for_ms)
 
-    def _cancel(self, which: float) -> None:
-        if self.submissions:
-            one = self.submissions[int(which * len(self.submissions))]
-            wanted = one.receipt.notification_id
-            if one.receipt.decision not in ("reject", "suppress", "expire"):
-                self.call("cancel", wanted, lambda app: _cancel(app, wanted))
-                one.cancelled = True
+    def _hold_back(self, incident: Cancel | Pause | Resume) -> None:
+        if isinstance(incident, Resume):
+            wanted = incident.wanted
+            self.call("resume", wanted, lambda app: _if_known(app.resume, wanted))
+            return
+        if not self.submissions:
+            return
+        one = self.submissions[int(incident.which * len(self.submissions))]
+        wanted = one.receipt.notification_id
+        if one.receipt.decision in ("reject", "suppress", "expire"):
+            return
+        if isinstance(incident, Cancel):
+            self.call("cancel", wanted, lambda app: _if_known(app.cancel, wanted))
+            one.cancelled = True
+            return
+        self.call("pause", wanted, lambda app: _if_known(app.pause, wanted))
+        one.paused = True
+        until = self.felt() - self.case.scenario.start + incident.for_ms
+        self._incidents.append(Resume(until, wanted))
+        self._incidents.sort(key=lambda other: other.at)
 
     def _prune(self, keep_ms: Millis) -> None:
         self.archive.look()
@@ -449,9 +465,9 @@ class Stage:
             return reader.deliveries(limit=_PAGE)
 
 
-def _cancel(app: Tactful, wanted: str) -> int:
-    """How many were called off; none if it is forgotten already."""
+def _if_known(step: Callable[[str], int], wanted: str) -> int:
+    """How many it was done to; none if it is forgotten already."""
     try:
-        return app.cancel(wanted)
+        return step(wanted)
     except NotFound:
         return 0

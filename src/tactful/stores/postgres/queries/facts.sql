@@ -114,6 +114,11 @@ DELETE FROM deliveries WHERE id = ANY (%(ids)s::text[]);
 -- name: prune_events
 DELETE FROM events WHERE delivery_id = ANY (%(ids)s::text[]);
 
+-- name: prune_events_named
+DELETE FROM events WHERE seq IN (
+    SELECT seq FROM events WHERE delivery_id = '' AND name = %(name)s AND at < %(before)s LIMIT %(most)s
+);
+
 -- name: prune_attempts
 DELETE FROM attempts WHERE (recipient, at, delivery_id, number) IN (
     SELECT recipient, at, delivery_id, number FROM attempts WHERE at < %(before)s LIMIT %(most)s

@@ -1,23 +1,65 @@
 -- name: add_notification
 COPY notifications (id, type, category, priority, content, created_at, channels, expires_at,
-    not_before, cursor, audience_end, audience, cancelled)
+    not_before, cursor, audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to)
 FROM STDIN;
 
 -- name: notifications
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
-    audience_end, audience, cancelled
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
 FROM notifications WHERE id = ANY (%(ids)s::text[]);
 
 -- name: unfinished_broadcasts
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
-    audience_end, audience, cancelled
-FROM notifications WHERE cursor IS NOT NULL ORDER BY id;
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
+FROM notifications WHERE resumed_to IS NOT NULL OR (cursor IS NOT NULL AND paused_at IS NULL)
+ORDER BY id;
 
 -- name: guard_broadcasts
 -- What another worker is carrying on is left out; nobody else carries on what is given here.
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
-    audience_end, audience, cancelled
-FROM notifications WHERE cursor IS NOT NULL ORDER BY id FOR UPDATE SKIP LOCKED;
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
+FROM notifications WHERE resumed_to IS NOT NULL OR (cursor IS NOT NULL AND paused_at IS NULL)
+ORDER BY id FOR UPDATE SKIP LOCKED;
+
+-- name: paused_notifications
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
+FROM notifications WHERE paused_at IS NOT NULL ORDER BY id;
+
+-- name: lock_notification
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
+FROM notifications WHERE id = %(id)s FOR UPDATE;
+
+-- name: pause_notification
+UPDATE notifications SET paused_at = %(at)s, paused_by = %(by)s, resumed_to = NULL
+WHERE id = %(id)s;
+
+-- name: resume_notification
+UPDATE notifications SET resumed_to = %(to)s::text,
+    paused_at = CASE WHEN %(to)s::text IS NULL THEN NULL ELSE paused_at END,
+    paused_by = CASE WHEN %(to)s::text IS NULL THEN '' ELSE paused_by END
+WHERE id = %(id)s;
+
+-- name: pause_deliveries
+UPDATE due SET paused = TRUE, promised = FALSE, held = FALSE, rule = NULL,
+    state = CASE WHEN decided THEN 'deferred' ELSE due.state END, due_at = d.expires_at
+FROM deliveries d
+WHERE d.id = due.delivery_id AND due.delivery_id IN (
+    SELECT delivery_id FROM due
+    WHERE delivery_id = ANY (%(ids)s::text[]) AND state <> 'sending' AND NOT paused
+    ORDER BY delivery_id FOR UPDATE
+)
+RETURNING due.delivery_id;
+
+-- name: resume_deliveries
+UPDATE due SET paused = FALSE, decided = FALSE, due_at = greatest(%(now)s, not_before)
+WHERE delivery_id IN (
+    SELECT delivery_id FROM due
+    WHERE delivery_id = ANY (%(ids)s::text[]) AND state <> 'sending' AND paused
+    ORDER BY delivery_id FOR UPDATE
+)
+RETURNING delivery_id;
 
 -- name: advance_broadcast
 UPDATE notifications SET cursor = %(cursor)s WHERE id = %(id)s AND NOT cancelled;
@@ -72,17 +114,18 @@ ORDER BY d.priority DESC, d.due_at, d.id;
 
 -- name: line_lengths
 SELECT recipient, count(*) FROM due
-WHERE recipient = ANY (%(recipients)s::text[]) AND state <> 'sending' GROUP BY recipient;
+WHERE recipient = ANY (%(recipients)s::text[]) AND state <> 'sending' AND NOT paused
+GROUP BY recipient;
 
 -- name: lines
 SELECT * FROM queue_rows
-WHERE recipient = ANY (%(recipients)s::text[]) AND state <> 'sending'
+WHERE recipient = ANY (%(recipients)s::text[]) AND state <> 'sending' AND NOT paused
 ORDER BY recipient, due_at, id;
 
 -- name: line_end
 -- The last part of one long line.
 SELECT * FROM (
-    SELECT * FROM queue_rows WHERE recipient = %(recipient)s AND state <> 'sending'
+    SELECT * FROM queue_rows WHERE recipient = %(recipient)s AND state <> 'sending' AND NOT paused
     ORDER BY due_at DESC, id DESC LIMIT %(view)s
 ) AS line ORDER BY due_at, id;
 
@@ -97,14 +140,16 @@ FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
 
 -- name: lease
 UPDATE due SET state = 'sending', due_at = r.until, attempts = r.attempt, crashes = r.crashes,
-    owner = r.owner, promised = FALSE, decided = TRUE, begun = FALSE
+    owner = r.owner, promised = FALSE, decided = TRUE, begun = FALSE,
+    paused = FALSE
 FROM unnest(%s::bigint[], %s::integer[], %s::integer[], %s::text[], %s::text[])
     AS r (until, attempt, crashes, owner, id)
 WHERE delivery_id = r.id;
 
 -- name: extend
 UPDATE due SET state = 'sending', due_at = r.until, owner = r.owner, attempts = attempts + 1,
-    promised = FALSE, decided = TRUE, begun = FALSE
+    promised = FALSE, decided = TRUE, begun = FALSE,
+    paused = FALSE
 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS r (until, owner, id)
 WHERE delivery_id = r.id;
 
@@ -132,7 +177,7 @@ DELETE FROM due WHERE delivery_id = ANY (%s::text[]);
 -- name: wait_again
 UPDATE due SET state = r.state, due_at = r.due_at, not_before = r.not_before, held = r.held,
     grp = r.grp, rule = r.rule, reason = r.reason, tries = r.tries, crashes = r.crashes,
-    promised = FALSE, decided = TRUE, begun = FALSE, owner = ''
+    promised = FALSE, decided = TRUE, begun = FALSE, owner = '', paused = FALSE
 FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::boolean[], %s::text[], %s::text[],
     %s::text[], %s::integer[], %s::integer[], %s::text[])
     AS r (state, due_at, not_before, held, grp, rule, reason, tries, crashes, id)
@@ -150,7 +195,9 @@ UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = r.a
 FROM unnest(%s::bigint[], %s::text[]) AS r (at, id) WHERE deliveries.id = r.id;
 
 -- name: wake_all
-UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE held AND state <> 'sending';
+UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE delivery_id IN (
+    SELECT delivery_id FROM due WHERE held AND state <> 'sending' ORDER BY delivery_id FOR UPDATE
+);
 
 -- name: wake_one
 UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE delivery_id IN (
@@ -163,7 +210,7 @@ UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE delivery_id IN (
 UPDATE due SET
     due_at = CASE WHEN attempts > 0 THEN %(to)s ELSE greatest(not_before, %(to)s) END,
     not_before = CASE WHEN attempts > 0 THEN least(not_before, %(to)s) ELSE not_before END
-WHERE due_at > %(to)s AND (attempts > 0 OR promised OR NOT decided);
+WHERE due_at > %(to)s AND (attempts > 0 OR promised OR NOT decided) AND NOT paused;
 
 -- name: renew
 UPDATE due SET due_at = %(until)s

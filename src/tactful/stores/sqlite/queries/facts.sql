@@ -110,6 +110,11 @@ DELETE FROM deliveries WHERE id IN (SELECT value FROM json_each(:ids));
 -- name: prune_events
 DELETE FROM events WHERE delivery_id IN (SELECT value FROM json_each(:ids));
 
+-- name: prune_events_named
+DELETE FROM events WHERE seq IN (
+    SELECT seq FROM events WHERE delivery_id = '' AND name = :name AND at < :before LIMIT :most
+);
+
 -- name: prune_attempts
 DELETE FROM attempts WHERE (recipient, at, delivery_id, number) IN (
     SELECT recipient, at, delivery_id, number FROM attempts WHERE at < :before LIMIT :most

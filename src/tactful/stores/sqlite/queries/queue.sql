@@ -1,17 +1,44 @@
 -- name: add_notification
 INSERT INTO notifications (id, type, category, priority, content, created_at, channels, expires_at,
-    not_before, cursor, audience_end, audience, cancelled)
+    not_before, cursor, audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to)
 VALUES {rows};
 
 -- name: notifications
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
-    audience_end, audience, cancelled
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
 FROM notifications WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: unfinished_broadcasts
 SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
-    audience_end, audience, cancelled
-FROM notifications WHERE cursor IS NOT NULL ORDER BY id;
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
+FROM notifications WHERE resumed_to IS NOT NULL OR (cursor IS NOT NULL AND paused_at IS NULL)
+ORDER BY id;
+
+-- name: paused_notifications
+SELECT id, type, category, priority, content, created_at, channels, expires_at, not_before, cursor,
+    audience_end, audience, cancelled, trace, paused_at, paused_by, resumed_to
+FROM notifications WHERE paused_at IS NOT NULL ORDER BY id;
+
+-- name: pause_notification
+UPDATE notifications SET paused_at = :at, paused_by = :by, resumed_to = NULL WHERE id = :id;
+
+-- name: resume_notification
+UPDATE notifications SET resumed_to = :to,
+    paused_at = CASE WHEN :to IS NULL THEN NULL ELSE paused_at END,
+    paused_by = CASE WHEN :to IS NULL THEN '' ELSE paused_by END
+WHERE id = :id;
+
+-- name: pause_deliveries
+UPDATE due SET paused = 1, promised = 0, held = 0, rule = NULL,
+    state = CASE WHEN decided = 1 THEN 'deferred' ELSE state END,
+    due_at = (SELECT d.expires_at FROM deliveries d WHERE d.id = due.delivery_id)
+WHERE delivery_id IN (SELECT value FROM json_each(:ids)) AND state <> 'sending' AND paused = 0
+RETURNING delivery_id;
+
+-- name: resume_deliveries
+UPDATE due SET paused = 0, decided = 0, due_at = max(:now, not_before)
+WHERE delivery_id IN (SELECT value FROM json_each(:ids)) AND state <> 'sending' AND paused = 1
+RETURNING delivery_id;
 
 -- name: advance_broadcast
 UPDATE notifications SET cursor = :cursor WHERE id = :id AND cancelled = 0;
@@ -42,17 +69,17 @@ ORDER BY due_at, id LIMIT :most;
 -- name: line_lengths
 SELECT q.recipient, count(*)
 FROM json_each(:recipients) AS r CROSS JOIN due q ON q.recipient = r.value
-WHERE q.state <> 'sending' GROUP BY q.recipient;
+WHERE q.state <> 'sending' AND q.paused = 0 GROUP BY q.recipient;
 
 -- name: lines
 -- CROSS JOIN keeps the written order of the joins: recipients first, then their few rows.
 SELECT w.* FROM json_each(:recipients) AS r CROSS JOIN queue_rows w ON w.recipient = r.value
-WHERE w.state <> 'sending' ORDER BY w.recipient, w.due_at, w.id;
+WHERE w.state <> 'sending' AND w.paused = 0 ORDER BY w.recipient, w.due_at, w.id;
 
 -- name: line_end
 -- The last part of one long line.
 SELECT * FROM (
-    SELECT * FROM queue_rows WHERE recipient = :recipient AND state <> 'sending'
+    SELECT * FROM queue_rows WHERE recipient = :recipient AND state <> 'sending' AND paused = 0
     ORDER BY due_at DESC, id DESC LIMIT :view
 ) ORDER BY due_at, id;
 
@@ -69,12 +96,12 @@ SELECT min(due_at) FROM (
 
 -- name: lease
 UPDATE due SET state = 'sending', due_at = r.column1, attempts = r.column2,
-    crashes = r.column3, owner = r.column4, promised = 0, decided = 1, begun = 0
+    crashes = r.column3, owner = r.column4, promised = 0, decided = 1, begun = 0, paused = 0
 FROM (VALUES {rows}) AS r WHERE delivery_id = r.column5;
 
 -- name: extend
 UPDATE due SET state = 'sending', due_at = r.column1, owner = r.column2, attempts = attempts + 1,
-    promised = 0, decided = 1, begun = 0
+    promised = 0, decided = 1, begun = 0, paused = 0
 FROM (VALUES {rows}) AS r WHERE delivery_id = r.column3;
 
 -- name: where_they_are
@@ -95,7 +122,7 @@ DELETE FROM due WHERE delivery_id IN (VALUES {rows});
 UPDATE due SET state = r.column1, due_at = r.column2, not_before = r.column3,
     held = r.column4, grp = r.column5, rule = r.column6, reason = r.column7,
     tries = r.column8, crashes = r.column9, promised = 0, decided = 1, begun = 0,
-    owner = ''
+    owner = '', paused = 0
 FROM (VALUES {rows}) AS r WHERE delivery_id = r.column10;
 
 -- name: reopen
@@ -121,7 +148,7 @@ WHERE recipient = :recipient AND held = 1 AND state <> 'sending';
 UPDATE due SET
     due_at = CASE WHEN attempts > 0 THEN :to ELSE max(not_before, :to) END,
     not_before = CASE WHEN attempts > 0 THEN min(not_before, :to) ELSE not_before END
-WHERE due_at > :to AND (attempts > 0 OR promised = 1 OR decided = 0);
+WHERE due_at > :to AND (attempts > 0 OR promised = 1 OR decided = 0) AND paused = 0;
 
 -- name: renew
 UPDATE due SET due_at = r.column1 FROM (VALUES {rows}) AS r WHERE delivery_id = r.column2;

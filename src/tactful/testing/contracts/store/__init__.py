@@ -12,6 +12,7 @@ from tactful.testing.contracts.store.facts import FactPromises
 from tactful.testing.contracts.store.leases import Leases
 from tactful.testing.contracts.store.ledger import LedgerPromises
 from tactful.testing.contracts.store.lines import Lines
+from tactful.testing.contracts.store.pausing import Pausing
 from tactful.testing.contracts.store.queue import QueuePromises
 from tactful.testing.contracts.store.records import RecordPromises
 from tactful.testing.contracts.store.results import Results
@@ -29,6 +30,7 @@ class StoreContract(
     RecordPromises,
     LedgerPromises,
     Broadcasts,
+    Pausing,
     FactPromises,
     DirectoryPromises,
     SettingPromises,

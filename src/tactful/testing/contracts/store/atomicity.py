@@ -33,6 +33,11 @@ VERBS: Final[dict[str, Callable[[Tx], object]]] = {
     "advance_broadcast": lambda tx: tx.advance_broadcast(row_id(40), 7),
     "finish_broadcast": lambda tx: tx.advance_broadcast(row_id(40), None),
     "cancel_broadcast": lambda tx: tx.cancel_broadcast(row_id(40)),
+    "pause_notification": lambda tx: tx.pause_notification(row_id(40), T0, "ada"),
+    "resume_notification": lambda tx: tx.resume_notification(row_id(41), None),
+    "resume_some": lambda tx: tx.resume_notification(row_id(41), row_id(7)),
+    "pause_deliveries": lambda tx: tx.pause_deliveries(ids(1, 4)),
+    "resume_deliveries": lambda tx: tx.resume_deliveries(ids(8), T0),
     "add_deliveries": lambda tx: tx.add_deliveries(
         [delivery(20), delivery(21, state=State.REJECTED), delivery(22, recipient="new")]
     ),
@@ -94,9 +99,13 @@ def furnish(store: Store) -> None:
     finished(store, 5, State.SENT)
     finished(store, 6, State.FAILED)
     finished(store, 7, State.DELIVERED)
+    add(store, delivery(8))
     with store.transaction() as tx:
         tx.engage(row_id(7), T0 + 1, None)
         tx.add_notifications([notification(0), notification(40, cursor=0, audience_end=9)])
+        tx.add_notifications([notification(41, cursor=1, audience_end=9)])
+        tx.pause_notification(row_id(41), T0, "ada")
+        tx.pause_deliveries(ids(8))
         tx.add_events([Event("sent", row_id(3), T0, data={"n": [1]})])
         tx.put_recipients([Recipient("ada", email="ada@example.com"), Recipient("bob")])
         tx.suppress(Suppression("email", "ada@example.com", "all", "bounced", T0))
@@ -110,7 +119,7 @@ def seen(store: Store) -> dict[str, Any]:
     """Everything that the verbs can change."""
     return snapshot(
         store,
-        notifications=ids(0, 40, 50),
+        notifications=ids(0, 40, 41, 50),
         kinds=["rule"],
         keys=["key", "new"],
         addresses=["ada@example.com", "bob@example.com"],

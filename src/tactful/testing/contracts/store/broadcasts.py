@@ -23,6 +23,7 @@ class Broadcasts(StoreSuite):
             cursor=0,
             audience_end=17,
             audience={"locale": "en"},
+            trace=f"00-{1:032x}-{2:016x}-01",
         )
         with store.transaction() as tx:
             tx.add_notifications([row, notification(2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from tactful.core.model import NEVER
@@ -85,3 +86,26 @@ class SettingPromises(StoreSuite):
             tx.set_note("empty", "")
         with store.reading() as reader:
             assert (reader.note("position"), reader.note("empty")) == ("18", "")
+
+    def test_who_is_alone_with_policies_changes_what_they_have_read(self, store: Store) -> None:
+        """Of many who count on, none is lost."""
+        failures: list[BaseException] = []
+
+        def count() -> None:
+            try:
+                for _ in range(20):
+                    with store.transaction() as tx:
+                        tx.alone()
+                        now = sum((row.body or {})["count"] for row in tx.policies("rule"))
+                        tx.put_policy("rule", "cap", {"count": now + 1}, T0, "ada")
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=count) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        with store.reading() as reader:
+            assert [row.body for row in reader.policies("rule")] == [{"count": 60}]

@@ -68,6 +68,7 @@ def _answers(
         },
         "of recipients": {key: reader.deliveries(recipient=key, limit=_ALL) for key in names},
         "unfinished": reader.unfinished_broadcasts(),
+        "paused": reader.paused_notifications(),
         "events": reader.events(limit=_ALL),
         "last event": reader.last_event(),
         "recipients": people,

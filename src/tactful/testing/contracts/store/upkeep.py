@@ -121,6 +121,26 @@ class UpkeepPromises(StoreSuite):
         with store.reading() as reader:
             assert set(reader.remembered(["old", "new"])) == {"new"}
 
+    def test_events_about_no_delivery_go_by_their_name_and_age(self, store: Store) -> None:
+        """Those of deliveries stay with them."""
+        events = [
+            Event("odd", "", T0),
+            Event("odd", "", T0 + 1),
+            Event("odd", "", T0 + 2),
+            Event("even", "", T0),
+            Event("odd", row_id(1), T0),
+        ]
+        with store.transaction() as tx:
+            tx.add_events(events)
+        gone = []
+        for _ in range(3):
+            with store.transaction() as tx:
+                gone.append(tx.prune_events("odd", T0 + 2, 1))
+        assert gone == [1, 1, 0]
+        with store.reading() as reader:
+            left = [(event.name, event.delivery_id, event.at) for event in reader.events()]
+        assert left == [("odd", "", T0 + 2), ("even", "", T0), ("odd", row_id(1), T0)]
+
     def test_an_empty_store_has_nothing_to_prune(self, store: Store) -> None:
         """The answer 0 means done."""
         with store.transaction() as tx:
