@@ -22,8 +22,8 @@ from tactful.http.metrics import Exporter
 from tactful.http.service import create_service
 from tactful.runtime.clock import ManualClock
 from tactful.telemetry.catalogue import BY_NAME, CATALOGUE, COUNTED, OTHER
-from tactful.telemetry.ledger import WORDS, Ledger
 from tactful.telemetry.samples import Samples
+from tactful.telemetry.tally import WORDS, Tally
 
 Said = dict[tuple[str, ...], float]
 
@@ -302,7 +302,7 @@ def test_a_store_that_is_gone_is_said_and_what_was_counted_stays(clock: ManualCl
 
 def test_a_look_is_bounded_and_says_what_it_left(app: Tactful) -> None:
     """A surge is counted over several looks, nothing twice and nothing never."""
-    counting = Ledger(app.store, app.channels, app.clock.now, look_max=7, page=3)
+    counting = Tally(app.store, app.channels, app.clock.now, look_max=7, page=3)
     for number in range(10):
         app.send(type="chat", to=f"{number}@tactful.test", text="x")
     found = []

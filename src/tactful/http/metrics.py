@@ -29,8 +29,8 @@ from tactful.core.errors import Unavailable
 from tactful.core.model import SECOND, State
 from tactful.http.keyring import Access
 from tactful.telemetry.catalogue import CATALOGUE
-from tactful.telemetry.ledger import Ledger
 from tactful.telemetry.samples import Samples
+from tactful.telemetry.tally import Tally
 from tactful.telemetry.timings import Timings
 
 log = logging.getLogger("tactful.metrics")
@@ -51,7 +51,7 @@ class Exporter:
     def __init__(self, app: Tactful) -> None:
         self._app = app
         self._timings = app.probe if isinstance(app.probe, Timings) else None
-        self._ledger = Ledger(app.store, app.channels, app.clock.now)
+        self._tally = Tally(app.store, app.channels, app.clock.now)
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
 
@@ -63,12 +63,12 @@ class Exporter:
         """Everything there is to say."""
         found = Samples()
         try:
-            self._ledger.look()
+            self._tally.look()
             self._ask(found)
         except Unavailable as error:
             log.warning("metrics without the store: %s", error)
             found.put("tactful_store_up", 0)
-        self._ledger.tell(found)
+        self._tally.tell(found)
         if self._timings is not None:
             self._timings.tell(found)
         self._look_around(found)

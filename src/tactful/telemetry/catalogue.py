@@ -4,7 +4,7 @@ Labels are bounded. `type`, `rule` and `channel` are names that somebody has dec
 for all else; an empty `rule` means that no rule had a part in it. No label ever holds anything
 about a person.
 
-A `ledger` metric counts what is recorded in the store, whichever process did it; a `store` metric
+An `events` metric counts what is recorded in the store, whichever process did it; a `store` metric
 is what the store says at this moment; a `process` metric is what this process did itself.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 Sort: TypeAlias = Literal["counter", "gauge", "histogram"]
-Source: TypeAlias = Literal["ledger", "store", "process"]
+Source: TypeAlias = Literal["events", "store", "process"]
 
 OTHER: Final = "other"
 """The label of a name that nobody has declared."""
@@ -63,13 +63,13 @@ def _terms(word: str) -> tuple[str, ...]:
 
 CATALOGUE: Final = (
     *(
-        Metric(f"tactful_{word}_total", "counter", "ledger", _terms(word), "deliveries", text)
+        Metric(f"tactful_{word}_total", "counter", "events", _terms(word), "deliveries", text)
         for word, text in COUNTED.items()
     ),
     Metric(
         "tactful_unsubscribed_total",
         "counter",
-        "ledger",
+        "events",
         (),
         "events",
         "Times that somebody unsubscribed.",
@@ -77,7 +77,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_listener_failures_total",
         "counter",
-        "ledger",
+        "events",
         (),
         "events",
         "Events that were set aside because a listener failed on them too often.",
@@ -85,7 +85,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_endpoint_failures_total",
         "counter",
-        "ledger",
+        "events",
         (),
         "events",
         "Events that were set aside because an endpoint did not take them.",
@@ -93,7 +93,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_clock_corrections_total",
         "counter",
-        "ledger",
+        "events",
         (),
         "events",
         "Times that a clock which had been ahead was put right.",
@@ -101,7 +101,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_policy_changes_total",
         "counter",
-        "ledger",
+        "events",
         ("kind",),
         "events",
         "Changes of rules, types, templates and keys.",
@@ -109,7 +109,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_end_to_end_seconds",
         "histogram",
-        "ledger",
+        "events",
         ("channel", "waited"),
         "seconds",
         "From submission to the recorded hand-over; `waited` is true if it was ever deferred.",
@@ -117,7 +117,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_messages_per_person_last_hour",
         "histogram",
-        "ledger",
+        "events",
         (),
         "messages",
         "For people who just got a message: how many they have had within an hour.",
@@ -125,7 +125,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_messages_per_person_last_hour_max",
         "gauge",
-        "ledger",
+        "events",
         (),
         "messages",
         "The most messages that one person has had within the last hour.",
@@ -133,7 +133,7 @@ CATALOGUE: Final = (
     Metric(
         "tactful_events_unread",
         "gauge",
-        "ledger",
+        "events",
         (),
         "events",
         "Events that the counters do not contain yet; above 0 after a surge, for some scrapes.",

@@ -17,7 +17,7 @@ from tactful.telemetry.catalogue import CATALOGUE, Metric, table
 BEGIN: Final = "<!-- metrics: begin -->\n"
 END: Final = "<!-- metrics: end -->\n"
 SOURCES: Final = {
-    "ledger": "What happens to deliveries",
+    "events": "What happens to deliveries",
     "store": "The queue and the store",
     "process": "This process",
 }

@@ -68,7 +68,7 @@ _WENT_OUT: Final = frozenset(state.value for state in WENT_OUT)
 _MAY_HAVE_REACHED: Final = frozenset({"unanswered", "unknown", "quarantined"})
 
 
-class Ledger:
+class Tally:
     """Counts what happens in one store; safe to use from many threads.
 
     `channels` are the names of those that there are, `now` gives the instant for questions. One
