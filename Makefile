@@ -90,7 +90,7 @@ check: $(VENV)/.dev ## Format, lint, types, layers and house rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/house
+	$(BIN)/python -m pytest -m "not foreign" tests/house
 
 .PHONY: format
 format: $(VENV)/.dev ## Rewrite the sources in the house format and fix what can be fixed safely

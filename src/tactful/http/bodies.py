@@ -1,6 +1,7 @@
 """What request bodies look like: the schemas of the API's description.
 
-What a value has to be is checked where it always is, by the engine; here is its type.
+What a value has to be is checked where it always is, by the engine; here is its type, and what the
+description says of bounds.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tactful.engine.requests import KEY_MAX, SUBJECT_MAX, TEXT_MAX
 
 
 class Body(BaseModel):
@@ -24,9 +27,9 @@ class Announcement(Body):
     """What is said, to whoever it is for."""
 
     type: str = Field(description="What kind of notification this is; rules speak of it.")
-    subject: str = ""
-    text: str = ""
-    html: str | None = None
+    subject: str = Field("", json_schema_extra={"maxLength": SUBJECT_MAX})
+    text: str = Field("", json_schema_extra={"maxLength": TEXT_MAX})
+    html: str | None = Field(None, json_schema_extra={"maxLength": TEXT_MAX})
     template: str | None = Field(None, description="A template instead of subject and text.")
     data: dict[str, Any] | None = Field(None, description="What the template is filled with.")
     channels: list[str] | str | None = Field(None, description="Those of the type by default.")
@@ -45,7 +48,11 @@ class Notification(Announcement):
 class BulkNotification(Notification):
     """One of many notifications."""
 
-    idempotency_key: str | None = Field(None, description="As the header `Idempotency-Key`.")
+    idempotency_key: str | None = Field(
+        None,
+        description="As the header `Idempotency-Key`.",
+        json_schema_extra={"minLength": 1, "maxLength": KEY_MAX},
+    )
 
 
 class Person(Body):
