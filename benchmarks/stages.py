@@ -28,7 +28,7 @@ from tactful.engine.compose import Composer
 from tactful.engine.delivering import Sent
 from tactful.engine.dispatch import Dispatch
 from tactful.engine.recording import Recording
-from tactful.telemetry.ledger import Ledger
+from tactful.telemetry.tally import Tally
 from tactful.telemetry.timings import Timings
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def measure(count: int, folder: Path, *, watched: bool = False) -> dict[str, flo
 
     with smtp_sink("c") as port:
         app, _ = engine(port, folder, probe=Timings() if watched else None)
-        counted = Ledger(app.store, app.channels, app.clock.now) if watched else None
+        counted = Tally(app.store, app.channels, app.clock.now) if watched else None
         for portion in items(count, count // 2):
             timed("submit", lambda portion=portion: app.send_many(portion))  # type: ignore[misc]
         context = app._context
