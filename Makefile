@@ -2,7 +2,8 @@
 # environment it uses, from pinned and hashed requirements, and keeps it until a pin changes.
 
 VENV ?= .venv
-WORKERS ?= 2
+# One more than the cores of a small machine: many tests wait for servers and processes.
+WORKERS ?= 3
 TESTS ?= tests
 # Whatever core and engine do is shown by these; elsewhere, measuring would only take time.
 MEASURED = tests/core tests/engine tests/contract tests/inbound tests/channels/test_endpoints.py

@@ -172,7 +172,7 @@ class MailRoom:
         for share, made in (
             (0.08, lambda: Fault.reply(draw.choice(("mail", "rcpt", "data", "dot")), later)),
             (0.04, lambda: Fault.reply(draw.choice(("mail", "dot")), "421 4.3.2 closing")),
-            (0.03, lambda: Fault.reply("rcpt", f"550 5.1.1 no such mailbox #{number}")),
+            (0.03, lambda: Fault.reply("rcpt", f"550 5.7.1 not from here #{number}")),
             (0.02, lambda: Fault.reply("dot", f"554 5.6.0 not like this #{number}")),
             (0.06, lambda: Fault.reset(draw.choice(("mail", "data", "body")))),
             (0.05, lambda: Fault.reset("dot", accepted=True)),

@@ -43,11 +43,16 @@ class Answering:
         """Nothing is open."""
 
 
-def cancel(app: Tactful, wanted: str) -> int:
-    try:
-        return app.cancel(wanted)
-    except NotFound:
-        return 0
+def known(ask: Callable[[Tactful], Callable[[str], int]]) -> Callable[[Tactful, str], int]:
+    """Ask about what may be pruned already."""
+
+    def call(app: Tactful, wanted: str) -> int:
+        try:
+            return ask(app)(wanted)
+        except NotFound:
+            return 0
+
+    return call
 
 
 ASKED: Mapping[str, Callable[[Tactful, Any], Any]] = {
@@ -59,7 +64,9 @@ ASKED: Mapping[str, Callable[[Tactful, Any], Any]] = {
     "send": lambda app, told: app.send_many(told),
     "broadcast": lambda app, told: app.broadcast(**told),
     "again": lambda app, told: app.send(**told) if "to" in told else app.broadcast(**told),
-    "cancel": cancel,
+    "cancel": known(lambda app: app.cancel),
+    "pause": known(lambda app: app.pause),
+    "resume": known(lambda app: app.resume),
     "retry": lambda app, told: app.retry(told),
     "facts": lambda app, told: app.record_many(told),
     "tick": lambda app, told: dict(app.tick()),
