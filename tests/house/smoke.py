@@ -1,8 +1,7 @@
 """Import every module that a user gets; run by `make smoke` beside an installed package.
 
-`tactful.testing` is left out: it is for test suites and may ask for their tools. So are the store
-on PostgreSQL and the inside of scale mode, which need extras: they are looked up when a URL or a
-call asks for them.
+`tactful.testing` is left out: it is for test suites and may ask for their tools. So is what needs
+an extra: it is looked up when somebody asks for it.
 """
 
 import importlib
@@ -11,7 +10,17 @@ from pathlib import Path
 
 import tactful
 
-LEFT_OUT = ("tactful.testing.", "tactful.stores.postgres.", "tactful.sim.scale.")
+LEFT_OUT = (
+    "tactful.testing.",
+    "tactful.client.asynchronous",
+    "tactful.client.django",
+    "tactful.frontdoors.",
+    "tactful.http.",
+    "tactful.inbound.",
+    "tactful.sim.scale.",
+    "tactful.stores.postgres.",
+    "tactful.telemetry.tracing",
+)
 names = [
     module.name
     for module in pkgutil.walk_packages(tactful.__path__, "tactful.")
