@@ -73,7 +73,8 @@ class Upkeep(Ledger):
         )
         gone = list(islice(old, limit))
         for key in gone:
-            self.journal.drop(self.notices, key)
+            for table in (self.notices, self.broadcasts, self.paused):
+                self.journal.drop(table, key)
         return len(gone)
 
     def _drop_values(
