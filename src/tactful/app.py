@@ -54,7 +54,7 @@ from tactful.ports import Channel, Clock, Delivery, Probe, Reader, Store, Tracer
 from tactful.runtime.clock import StoreClock, SystemClock, running, seconds
 from tactful.runtime.courier import Courier
 from tactful.runtime.entropy import new_name, new_secret, random_bits
-from tactful.runtime.traced import Tracing
+from tactful.runtime.traced_admission import Tracing
 from tactful.runtime.worker import Worker
 from tactful.stores.memory import MemoryStore
 from tactful.stores.named_sql import Schema

@@ -212,6 +212,17 @@ def test_cancel_calls_off_what_waits(ready):
     assert "is cancelled" in ready("why", receipt["delivery_id"]).out
 
 
+def test_a_broadcast_that_nobody_has_begun_is_called_off_and_says_so(ready):
+    ready("recipients", "add", "ada")
+    receipt = ready("broadcast", "news", "--text", "hi", "--json").data
+
+    said = ready("cancel", receipt["notification_id"])
+
+    assert said.out == "cancelled 0\n"
+    ready("work", "--once")
+    assert ready("why", receipt["notification_id"], "--json").data["state"] == "cancelled"
+
+
 def test_pause_and_resume_hold_back_what_waits(ready):
     receipt = send(ready, "--at", "2100-01-01T00:00:00Z").data
     wanted = receipt["notification_id"]

@@ -38,10 +38,10 @@ from tactful.core.model import (
 from tactful.core.settle import QUARANTINED
 from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
+from tactful.engine.due import back_to, beyond, give_back, left_going
 from tactful.engine.line import Lines, end_of_line, slots
 from tactful.engine.pausing import paused_among
 from tactful.engine.people import suppressed_by_address, unwanted
-from tactful.engine.returning import back_to, beyond, give_back, left_going
 from tactful.engine.zones import zone_of
 from tactful.ports import (
     Attempt,

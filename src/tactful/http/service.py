@@ -24,7 +24,7 @@ from tactful.http.keyring import Keyring
 from tactful.http.metrics import router_of
 from tactful.http.simulations import Simulations
 from tactful.http.throttle import Throttle
-from tactful.http.traced import QUIET, Traced
+from tactful.http.traced_requests import QUIET, Traced
 from tactful.http.worlds import Worlds
 from tactful.inbound.desk import Desk
 from tactful.ports import Channel

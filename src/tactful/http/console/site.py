@@ -33,7 +33,7 @@ from tactful.http.console.pages import ROOT, Headers, link, page
 from tactful.http.console.pulse import Pulse
 from tactful.http.console.sessions import Sessions
 from tactful.http.simulations import Simulations
-from tactful.http.traced import QUIET
+from tactful.http.traced_requests import QUIET
 
 log = logging.getLogger("tactful.http")
 AREAS: Final = (entry, overview, deliveries, rules, kinds, broadcasts, simulator, keys, audit)

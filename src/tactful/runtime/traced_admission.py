@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from tactful.core.errors import RequestError
 from tactful.engine.requests import Receipt, Request
 from tactful.ports import Channel, Span, Store, Tracer
-from tactful.telemetry.traced import MIXED, Naming, TracedChannel, agreed
+from tactful.telemetry.traced_channel import MIXED, Naming, TracedChannel, agreed
 
 F = TypeVar("F", bound=Receipt | RequestError)
 
