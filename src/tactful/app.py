@@ -15,8 +15,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -50,75 +48,17 @@ from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.upkeep import Upkeep
 from tactful.engine.users import User, users_of
-from tactful.ports import Channel, Clock, Delivery, Probe, Reader, Store, Tracer, Unwatched
+from tactful.ports import Channel, Clock, Delivery, Probe, Store, Tracer, Unwatched
 from tactful.runtime.clock import StoreClock, SystemClock, running, seconds
 from tactful.runtime.courier import Courier
 from tactful.runtime.entropy import new_name, new_secret, random_bits
 from tactful.runtime.traced_admission import Tracing
 from tactful.runtime.worker import Worker
-from tactful.stores.memory import MemoryStore
-from tactful.stores.named_sql import Schema
-from tactful.stores.sqlite.connection import schema_of as sqlite_schema_of
-from tactful.stores.sqlite.store import SqliteStore
-from tactful.stores.sqlite.viewing import viewing as sqlite_viewing
+from tactful.stores.chosen import open_store
 from tactful.telemetry.watched import WatchedChannel, WatchedStore
 from tactful.templates.library import Template
 
 PRUNE_EVERY_MS = HOUR
-
-POSTGRES = ("postgresql:", "postgres:")
-
-
-def postgres(name: str) -> Any:
-    """Something of the PostgreSQL store, as `module:name`; raises ConfigError without its extra.
-
-    It is loaded when it is asked for: its driver takes a while, and may not be installed.
-    """
-    try:
-        return resolve_name(f"tactful.stores.postgres.{name}")
-    except ImportError:
-        raise ConfigError("store: PostgreSQL needs `pip install 'tactful[postgres]'`") from None
-
-
-def schema_of(url: str) -> Schema | None:
-    """How far the schema of a store is, None for what has none; makes and changes nothing.
-
-    Raises ConfigError, Unavailable.
-    """
-    if url.startswith("memory:"):
-        return None
-    if url.startswith(POSTGRES):
-        found: Schema = postgres("connection:schema_of")(url)
-        return found
-    return sqlite_schema_of(url)
-
-
-def viewing(url: str) -> AbstractContextManager[Reader]:
-    """A consistent view of the store that a URL names, of which nothing is changed, nor can be.
-
-    The store may be in use. Raises ConfigError, also where no store is yet; Unavailable.
-    """
-    if url.startswith("memory:"):
-        raise ConfigError("store: one in memory is gone with its process; name a file or a server")
-    view: AbstractContextManager[Reader]
-    view = postgres("viewing:viewing")(url) if url.startswith(POSTGRES) else sqlite_viewing(url)
-    return view
-
-
-def open_store(url: str, *, migrated: bool = False) -> Store:
-    """The store that a URL names; raises ConfigError, Unavailable.
-
-    `sqlite:///file.db`, `memory://`, or `postgresql://user@host/database` with the extra
-    `tactful[postgres]`, which is brought up to date only with `migrated`.
-    """
-    if not isinstance(url, str):
-        raise ConfigError(f"store: must be a URL such as sqlite:///notify.db, not {url!r}")
-    if url.startswith("memory:"):
-        return MemoryStore(url)
-    if url.startswith(POSTGRES):
-        store: Store = postgres("store:PostgresStore")(url, migrated=migrated)
-        return store
-    return SqliteStore(url)
 
 
 def clock_of(store: Store) -> Clock:

@@ -18,7 +18,6 @@ from typing import Any
 
 from shared_clock import SharedClock
 
-from tactful.app import open_store
 from tactful.channels.smtp import SmtpChannel
 from tactful.core.model import Message, Outcome
 from tactful.engine.compose import Composer
@@ -31,6 +30,7 @@ from tactful.engine.timekeeper import Timekeeper
 from tactful.ports import Store, Tx
 from tactful.runtime.entropy import random_bits
 from tactful.runtime.worker import Worker
+from tactful.stores.chosen import open_store
 
 LEASE_MS = 10_000
 

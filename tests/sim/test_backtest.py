@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from tactful import Message, NotificationType, Outcome, Recipient, Rejected, Rule, Tactful
-from tactful.app import viewing
 from tactful.core.model import DAY, HOUR, MINUTE
 from tactful.engine.settings import Settings
 from tactful.errors import ConfigError, InvalidRule
 from tactful.runtime.clock import ManualClock
 from tactful.sim.backtest import Backtest, backtest
 from tactful.sim.scenario import START
+from tactful.stores.chosen import viewing
 from tactful.testing import CaptureChannel
 from tactful.testing.contracts.store.snapshot import snapshot
 

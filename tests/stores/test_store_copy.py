@@ -354,7 +354,7 @@ def test_a_rehearsal_sees_one_instant_and_holds_up_nobody(
 
 COPIER = """
 import sys
-from tactful.app import open_store
+from tactful.stores.chosen import open_store
 from tactful.stores.relational.copying import copy_tables
 source, target = map(open_store, sys.argv[1:3])
 left = int(sys.argv[3])

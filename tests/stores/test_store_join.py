@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tactful.app import open_store
 from tactful.core.errors import Unavailable
 from tactful.ports import Store
+from tactful.stores.chosen import open_store
 from tactful.stores.memory import MemoryStore
 from tactful.stores.postgres.locks import SENDERS
 from tactful.stores.postgres.presence import BACK_S
@@ -24,7 +24,7 @@ from tactful.stores.sqlite.store import SqliteStore
 
 SENDER = """
 import sys
-from tactful.app import open_store
+from tactful.stores.chosen import open_store
 store = open_store(sys.argv[1])
 store.join(sys.argv[2])
 print("joined", flush=True)

@@ -10,7 +10,6 @@ from typing import Final
 import click
 from rich.console import Console
 
-from tactful.app import viewing
 from tactful.cli.engine import configured
 from tactful.cli.instants import parse_instant, span
 from tactful.cli.options import columns, shared, show, wanted
@@ -26,6 +25,7 @@ from tactful.ports import Reader
 from tactful.runtime.clock import SystemClock
 from tactful.sim.backtest import Backtest, Column, Part, backtest
 from tactful.sim.fates import OUTCOMES, SENT
+from tactful.stores.chosen import viewing
 
 _AGO: Final = re.compile(r"\s*\d+\s*[a-z]+\s*", re.IGNORECASE)
 _HEADS: Final = {SENT: "at once"}

@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from tactful.app import open_store, schema_of
 from tactful.cli.options import columns, note, shared, show, wanted
 from tactful.core.errors import ConfigError
+from tactful.stores.chosen import open_store, schema_of
 from tactful.stores.relational.copying import (
     TABLES,
     Copied,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import click
 
-from tactful.app import POSTGRES
 from tactful.cli.engine import build, configured
 from tactful.cli.exits import UNHEALTHY
 from tactful.cli.options import columns, shared, show, wanted
@@ -15,6 +14,7 @@ from tactful.cli.postgres_probes import of_server
 from tactful.cli.probes import Finding, of_engine, of_file, of_machine, of_mail, of_services
 from tactful.config import Config
 from tactful.core.errors import TactfulError
+from tactful.stores.chosen import POSTGRES
 
 
 @click.command("doctor")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
-from tactful.app import open_store, schema_of
 from tactful.cli.engine import configured
 from tactful.cli.exits import PENDING
 from tactful.cli.options import shared, show, wanted
+from tactful.stores.chosen import open_store, schema_of
 
 
 @click.command("migrate")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from tactful.app import postgres, schema_of
 from tactful.cli.instants import span
 from tactful.cli.probes import CLOCK_FUZZ_MS, Finding, Verdict
 from tactful.core.errors import ConfigError, TactfulError
 from tactful.core.model import MINUTE, SECOND, Millis
 from tactful.runtime.clock import SystemClock, running
+from tactful.stores.chosen import postgres, schema_of
 
 if TYPE_CHECKING:
     from tactful.stores.postgres.health import Examination, Facts

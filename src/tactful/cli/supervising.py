@@ -17,7 +17,7 @@ from typing import Final
 
 import click
 
-from tactful.app import clock_of, open_store
+from tactful.app import clock_of
 from tactful.cli.engine import configured
 from tactful.cli.exits import USAGE
 from tactful.cli.options import Wanted, wanted
@@ -30,6 +30,7 @@ from tactful.engine.zones import iso
 from tactful.runtime.clock import SystemClock
 from tactful.runtime.roster import Roster
 from tactful.runtime.supervise import Notice, Supervisor
+from tactful.stores.chosen import open_store
 
 REPORT_S = 1.0
 TROUBLE: Final = ("unstarted", "killed", "released", "unreleased", "unreplaced")

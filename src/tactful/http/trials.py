@@ -25,6 +25,7 @@ from tactful.http.worlds import Both
 from tactful.ports import Reader
 from tactful.runtime.clock import running
 from tactful.sim.backtest import backtest
+from tactful.stores.chosen import view_of
 
 LONGEST_MS: Final[Millis] = 5_000
 COUNTED_MAX: Final = 20_000
@@ -50,7 +51,7 @@ def preview(trial: RulesTrial, key: LiveViewer, worlds: Both) -> Any:
     try:
         now = app.clock.now()
         ends = running() + LONGEST_MS
-        with app.store.reading() as reader:
+        with view_of(app.store) as reader:
             waiting = held(reader)
             found = backtest(
                 reader,

@@ -14,6 +14,7 @@ from tactful.http.console.forms import fields_of, rule_of, what_of, whom_of
 from tactful.http.console.gate import Console, Editor, Here, Refused, Viewer
 from tactful.http.console.pages import moved, page
 from tactful.sim.backtest import Backtest, backtest
+from tactful.stores.chosen import view_of
 
 router = APIRouter()
 SPANS: Final[dict[str, Millis]] = {"1 hour": HOUR, "1 day": DAY, "7 days": 7 * DAY}
@@ -145,7 +146,7 @@ def _preview(console: Console, rule: Rule, span_ms: Millis) -> dict[str, Any]:
             bound = f"has more than {REPLAYED_MAX:,} deliveries: take a shorter one"
             raise RequestError("span", f"{seen:,}", bound)
 
-    with console.app.store.reading() as reader:
+    with view_of(console.app.store) as reader:
         found = backtest(
             reader,
             [*rules, rule],
