@@ -27,7 +27,7 @@ def test_a_user_is_added_changed_and_removed(tmp_path: Path) -> None:
     assert added.stdout == "ada may log in now\n"
     assert PASSWORD not in added.output
     again = run(store, "console", "add-user", "ada", "--generate")
-    assert (again.exit_code, "is the name of another user" in again.output) == (1, True)
+    assert (again.exit_code, "is the name of a user" in again.output) == (1, True)
     made = run(store, "console", "set-password", "ada", "--generate", "--json")
     password = json.loads(made.stdout)["password"]
     run(store, "console", "set-role", "ada", "admin")

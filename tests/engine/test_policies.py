@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from engine_bench import DAY, START, Bench
 from tactful.core.errors import InvalidRule, NotFound, RequestError
 from tactful.core.model import NotificationType
 from tactful.core.rules import Rule
+from tactful.engine.users import User, users_of
 from tactful.templates.library import Template
 
 
@@ -52,6 +54,29 @@ def test_every_change_is_a_version_with_its_author_and_a_fact(bench: Bench) -> N
     with bench.store.reading() as reader:
         names = [event.data["names"] for event in reader.events(name="rule.changed")]
     assert names == [["a", "b"], ["a"], ["a"]]
+
+
+def test_a_name_is_given_once(bench: Bench) -> None:
+    users = users_of(bench.context)
+    assert users.add(User("Ada", "admin")) == 1
+    with pytest.raises(RequestError, match="is the name of a user"):
+        users.add(User("ADA", "viewer"))
+    assert users.list() == [User("ada", "admin")]
+
+
+def test_what_others_have_changed_meanwhile_stays(bench: Bench) -> None:
+    """Whoever gives a user another role must not bring back the password of before."""
+    users = users_of(bench.context)
+    users.add(User("ada", "viewer", "old"))
+    users.edit("ada", lambda user: replace(user, password="new"))
+    changed = users.edit("ADA", lambda user: replace(user, role="admin"))
+    assert changed == users.get("ada") == User("ada", "admin", "new")
+    versions = len(users.history())
+
+    users.edit("ada", lambda user: user)
+    assert len(users.history()) == versions
+    with pytest.raises(NotFound):
+        users.edit("bob", lambda user: user)
 
 
 def test_a_policy_is_found_under_any_spelling_of_its_name(bench: Bench) -> None:

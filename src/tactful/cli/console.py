@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Final
@@ -13,7 +14,7 @@ import click
 from tactful.app import Tactful
 from tactful.cli.engine import author, opened
 from tactful.cli.options import columns, shared, show
-from tactful.core.errors import ConfigError, NotFound, RequestError
+from tactful.core.errors import ConfigError
 from tactful.core.names import name_key
 from tactful.engine.users import ROLES, User
 from tactful.runtime.entropy import new_secret
@@ -55,9 +56,9 @@ def add_user(name: str, role: str, generate: bool) -> None:
 def set_password(name: str, generate: bool) -> None:
     """Give a user another password; all of their sessions end."""
     password = _password(generate)
+    secret = _hash()(password)
     with opened() as app:
-        user = replace(_known(app, name), password=_hash()(password))
-        app.users.put(user, author=author())
+        user = app.users.edit(name, partial(replace, password=secret), author=author())
     _shown(user, password if generate else None, "has another password")
 
 
@@ -68,8 +69,7 @@ def set_password(name: str, generate: bool) -> None:
 def set_role(name: str, role: str) -> None:
     """Give a user another role; all of their sessions end."""
     with opened() as app:
-        user = replace(_known(app, name), role=role)
-        app.users.put(user, author=author())
+        user = app.users.edit(name, partial(replace, role=role), author=author())
     _shown(user, None, f"is {role} now")
 
 
@@ -96,11 +96,8 @@ def remove_user(name: str) -> None:
 
 def add(app: Tactful, name: str, role: str, password: str) -> User:
     """A new user, stored; raises RequestError, also if there is one of that name."""
-    name = name_key(name, "name")
-    if app.users.get(name) is not None:
-        raise RequestError("name", name, "is the name of another user")
-    user = User(name, role, _hash()(password))
-    app.users.put(user, author=author())
+    user = User(name_key(name, "name"), role, _hash()(password))
+    app.users.add(user, author=author())
     return user
 
 
@@ -121,13 +118,6 @@ def _hash() -> Callable[[str], str]:
         raise ConfigError("console: needs `pip install 'tactful[http]'`")
     found: Callable[[str], str] = resolve_name("tactful.http.console.passwords:hashed")
     return found
-
-
-def _known(app: Tactful, name: str) -> User:
-    user = app.users.get(name)
-    if user is None:
-        raise NotFound("name", name, "is no user")
-    return user
 
 
 def _shown(user: User, password: str | None, what: str) -> None:

@@ -67,6 +67,8 @@ def command(
         log_as(log_format, log_level, app, events=not no_worker)
         if log_format == JSON:
             log.info("serving")
+            if not app.keys.list():  # a log is no place for one
+                log.warning("there is no key yet: `tactful keys create NAME --scope admin`")
         else:
             _greet(app, f"http://{host}:{port}")
         with _taking_mail(config.submission, service, host, smtp_port), taking(app, config.inbound):

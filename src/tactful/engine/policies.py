@@ -49,6 +49,36 @@ class Policies(Generic[P]):
         bodies = [self._write(value) for value in values]
         return self._change(lambda _: bodies, author)
 
+    def add(self, value: P, *, author: str = "") -> int:
+        """Add one under a new name; gives the version. Raises RequestError if the name is taken."""
+        name, body = self._write(value)
+
+        def new(tx: Tx) -> Sequence[Change]:
+            if name in self._bodies(tx):
+                raise RequestError("name", name, f"is the name of a {self._kind}")
+            return [(name, body)]
+
+        return self._change(new, author)
+
+    def edit(self, name: str, change: Callable[[P], P], *, author: str = "") -> P:
+        """Make something else of what is in force, whatever others change; gives what it is now.
+
+        Raises NotFound.
+        """
+        name = name_key(name, "name")
+        made: list[P] = []
+
+        def other(tx: Tx) -> Sequence[Change]:
+            before = self._bodies(tx).get(name)
+            if before is None:
+                raise NotFound("name", name, f"is no {self._kind} in force")
+            made.append(change(self._read(before)))
+            after = self._write(made[-1])
+            return [after] if after[1] != before else []
+
+        self._change(other, author)
+        return made[-1]
+
     def remove(self, name: str, *, author: str = "") -> int:
         """Take it out of force; gives the version. Raises NotFound."""
         name = name_key(name, "name")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -104,7 +105,7 @@ def set_password(console: Console, user: User, password: str, author: str) -> No
     """Store another password; raises RequestError."""
     if not password:
         raise Refused(422, "A password is needed.")
-    console.app.users.put(replace(user, password=hashed(password)), author=author)
+    console.app.users.edit(user.name, partial(replace, password=hashed(password)), author=author)
 
 
 def _carrying(answer: Response, token: str, scheme: str) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -109,11 +110,9 @@ def add(visit: Admin, console: Here) -> Response:
     """Add a user."""
     try:
         name = name_key(visit.form.get("name", ""), "name")
-        if console.app.users.get(name) is not None:
-            raise RequestError("name", name, "is the name of a user")
         password = hashed(visit.form.get("password", ""))
         user = User(name, visit.form.get("role", "viewer"), password)
-        console.app.users.put(user, author=visit.author)
+        console.app.users.add(user, author=visit.author)
     except RequestError as error:
         return _users(visit, console, error=error)
     return moved("users", said="user")
@@ -138,9 +137,8 @@ def change(visit: Admin, console: Here) -> Response:
     try:
         if visit.form.get("password"):
             wanted["password"] = hashed(visit.form["password"])
-        changed = replace(user, **wanted)
-        if changed != user:
-            console.app.users.put(changed, author=visit.author)
+        edit = partial(replace, **wanted)
+        changed = console.app.users.edit(user.name, edit, author=visit.author)
     except RequestError as error:
         return _users(visit, console, error=error)
     return moved("users", said="user" if changed != user else "same")
