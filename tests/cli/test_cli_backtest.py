@@ -50,7 +50,7 @@ def test_a_person_reads_what_would_have_changed(run: Callable[..., Any], store: 
 
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    assert lines[0].startswith("14 deliveries to 1 people, ")
+    assert lines[0].startswith("14 deliveries to 1 person, ")
     words = [" ".join(line.split()) for line in lines]
     assert "recorded in force proposed" in words
     assert "at once 14 14 2" in words

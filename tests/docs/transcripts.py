@@ -1,6 +1,7 @@
 """Pages that are sessions: what stands below a command is what the command printed.
 
-In a page, two kinds of fenced blocks are played in order, by one shell in a new directory:
+In a page, two kinds of fenced blocks are played in order, by one shell in a new directory that has
+the `examples`:
 
 * ```` ```console run ````: commands behind `$ `, each with its output below it. A line `...` stands
   for any lines. A command that fails is followed by `echo $?`. One that ends with `&` goes on in
@@ -46,6 +47,7 @@ TERMINATED: Final = 128 + signal.SIGTERM
 PORTS: Final = ("1025", "2525", "8700", "8724", "9000")
 DATABASE: Final = "db.example.com"
 HOME: Final = "/var/lib/tactful"
+EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 KINDS: Final = re.compile(r"^```(?:console run|\w+ save (\S+))\n(.*?)^```$", re.M | re.S)
 END: Final = re.compile(r"\x1e(\d+)\x1e\n")
 ID: Final = re.compile(r"\b[0-9a-f]{32}\b")
@@ -170,6 +172,7 @@ class Session:
 
     def __init__(self, folder: Path, text: str, stack: ExitStack) -> None:
         self._folder = folder
+        (folder / EXAMPLES.name).symlink_to(EXAMPLES)
         env = {name: value for name, value in os.environ.items() if not name.startswith("TACTFUL_")}
         env |= {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "TZ": "UTC"}
         env |= {"PYTHONUNBUFFERED": "1", "LOGNAME": "ops"}

@@ -112,7 +112,7 @@ def _others(reader: Reader, policies: Policies) -> list[str]:
 def _lines(found: Backtest, others: Sequence[str]) -> Iterator[str]:
     submitted = found.proposed.total.submitted
     yield (
-        f"{submitted:,} deliveries to {found.people:,} people,"
+        f"{submitted:,} deliveries to {_people(found.people)},"
         f" {_minute(found.since)} to {_minute(found.until)} UTC"
     )
     if not submitted:
@@ -128,7 +128,7 @@ def _lines(found: Backtest, others: Sequence[str]) -> Iterator[str]:
         if count:
             yield f"  {count:>{width},} {_CHANGES[name]}"
     if found.hit:
-        yield from ("", f"{found.people_hit:,} people get something later or not at all; most:")
+        yield from ("", f"{_people(found.people_hit)} with something later or not at all; most:")
         yield from _hit(found)
     notes = list(_notes(found, others))
     if notes:
@@ -239,3 +239,7 @@ def _late(delay: Millis | None) -> str:
 
 def _minute(at: Millis) -> str:
     return iso(at)[:16]
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"

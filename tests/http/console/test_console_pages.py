@@ -264,7 +264,7 @@ def test_a_preview_says_what_a_change_would_have_done_and_changes_nothing(
     preview = re.sub(r"<[^>]+>|\s+", " ", page.partition('id="preview"')[2])
 
     assert "4 deliveries to 1 people were submitted" in re.sub(r" +", " ", preview)
-    assert "1 people would get something later" in re.sub(r" +", " ", preview)
+    assert "1 person would get something later" in re.sub(r" +", " ", preview)
     assert len(app.rules.history()) == 1
 
 
