@@ -29,6 +29,7 @@ from mime_cases import (
     unfold,
 )
 
+from often import CHECKED, often
 from tactful.channels.address import CONTROLS
 from tactful.channels.mime import (
     MailWriter,
@@ -182,8 +183,11 @@ def test_s1_header_names_that_are_not_free_are_refused(name: str) -> None:
         WRITER.write(replace(MESSAGE, headers=((name, "x"),)), ANN)
 
 
-@settings(max_examples=5_000, print_blob=True, deadline=None)
-@given(st.sampled_from(["subject", "name", "header X-Note"]), hostile, st.booleans())
+one_header = given(st.sampled_from(["subject", "name", "header X-Note"]), hostile, st.booleans())
+
+
+@settings(CHECKED, max_examples=500)
+@one_header
 def test_s1_no_header_text_adds_a_header(field: str, value: str, html: bool) -> None:
     message = replace(MESSAGE, html="<p>Hello</p>" if html else None)
     names = MULTIPART if html else SINGLE
@@ -209,8 +213,16 @@ def test_s1_no_header_text_adds_a_header(field: str, value: str, html: bool) -> 
         assert decoded(parsed[field.removeprefix("header ")]) == value
 
 
-@settings(max_examples=1_500, print_blob=True, deadline=None)
-@given(header_text, header_text, header_text, st.one_of(header_text, calm_text))
+test_s1_no_header_text_adds_a_header_often = often(
+    test_s1_no_header_text_adds_a_header, one_header, 5_000
+)
+
+
+all_headers = given(header_text, header_text, header_text, st.one_of(header_text, calm_text))
+
+
+@settings(CHECKED, max_examples=150)
+@all_headers
 def test_s1_all_header_fields_come_back_together(
     sender: str, name: str, subject: str, note: str
 ) -> None:
@@ -229,7 +241,12 @@ def test_s1_all_header_fields_come_back_together(
     assert decoded(parsed["X-Note"]) == note
 
 
-@settings(max_examples=500, print_blob=True, deadline=None)
+test_s1_all_header_fields_come_back_together_often = often(
+    test_s1_all_header_fields_come_back_together, all_headers, 1_500
+)
+
+
+@settings(CHECKED, max_examples=500)
 @given(st.one_of(hostile, st.text("AbZ-:\r\n \t!~09_", max_size=70)), header_text)
 def test_s1_header_names_are_tokens_or_refused(name: str, value: str) -> None:
     answer = outcome(lambda: WRITER.write(replace(MESSAGE, headers=((name, value),)), ANN))
@@ -241,7 +258,7 @@ def test_s1_header_names_are_tokens_or_refused(name: str, value: str) -> None:
         assert decoded(parsed[name]) == value
 
 
-@settings(max_examples=1_000, print_blob=True, deadline=None)
+@settings(CHECKED, max_examples=1_000)
 @given(header_text.filter(lambda text: not text.isascii() or "=?" in text), st.integers(1, 64))
 def test_s1_encoded_words_are_whole_characters_within_their_bounds(value: str, size: int) -> None:
     """RFC 2047 sections 2 and 5: words <= 75, lines with words <= 76, no character cut in two."""
@@ -284,8 +301,11 @@ def test_s2_controls_in_a_body_are_refused_by_field(bad: str) -> None:
         assert caught.value.field == field
 
 
-@settings(max_examples=4_000, print_blob=True, deadline=None)
-@given(hostile, st.one_of(st.none(), hostile))
+any_bodies = given(hostile, st.one_of(st.none(), hostile))
+
+
+@settings(CHECKED, max_examples=400)
+@any_bodies
 def test_s1_s2_no_body_adds_a_header_or_a_message(text: str, html: str | None) -> None:
     message = replace(MESSAGE, text=text, html=html)
     answer = outcome(lambda: WRITER.write(message, ANN))
@@ -300,8 +320,16 @@ def test_s1_s2_no_body_adds_a_header_or_a_message(text: str, html: str | None) -
     read(answer, SINGLE if html is None else MULTIPART)
 
 
-@settings(max_examples=4_000, print_blob=True, deadline=None)
-@given(st.one_of(body_text, calm_text), st.one_of(st.none(), body_text))
+test_s1_s2_no_body_adds_a_header_or_a_message_often = often(
+    test_s1_s2_no_body_adds_a_header_or_a_message, any_bodies, 4_000
+)
+
+
+good_bodies = given(st.one_of(body_text, calm_text), st.one_of(st.none(), body_text))
+
+
+@settings(CHECKED, max_examples=400)
+@good_bodies
 def test_s1_s2_bodies_come_back(text: str, html: str | None) -> None:
     raw = WRITER.write(replace(MESSAGE, text=text, html=html), ANN)
     check_one_message(raw)
@@ -322,3 +350,6 @@ def test_s1_s2_bodies_come_back(text: str, html: str | None) -> None:
     assert raw.count(parsed.get_boundary("").encode()) == 4
     assert body_of(plain) == crlf(text)
     assert body_of(rich) == crlf(html)
+
+
+test_s1_s2_bodies_come_back_often = often(test_s1_s2_bodies_come_back, good_bodies, 4_000)
