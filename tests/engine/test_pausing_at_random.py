@@ -85,19 +85,25 @@ class World:
         ]
 
     def wait(self) -> None:
-        self.now += self.dice.choice((0, MINUTE, 7 * MINUTE, 10 * MINUTE))
-        for bench in self.engines:
-            bench.clock.set(self.now)
+        self.later(self.dice.choice((0, MINUTE, 7 * MINUTE, 10 * MINUTE)))
 
     def end(self) -> None:
         for wanted in sorted(self.paused):
             self.one.pausing.resume(wanted)
         self.paused.clear()
+        bench = self.engines[0]
         for _ in range(400):
-            self.now += 10 * MINUTE
-            for bench in self.engines:
-                bench.clock.set(self.now)
-            self.engines[0].run()
+            self.later(10 * MINUTE)
+            bench.run()
+            if {row.state for row in bench.deliveries(limit=10_000)} <= ENDS:
+                break
+        self.later(72 * HOUR)
+        bench.run()
+
+    def later(self, span: int) -> None:
+        self.now += span
+        for bench in self.engines:
+            bench.clock.set(self.now)
 
 
 def crowds(bench: Bench) -> Counter[tuple[str, str]]:
