@@ -36,6 +36,13 @@ Notifications with manners: exact limits per recipient, nothing lost, every deci
 Instants and spans are milliseconds. Errors are problem details (RFC 9457).
 """
 
+_V1: Final = "/v1"
+
+_EVERYWHERE: Final = APIRouter(responses=problems.RESPONSES)
+"""What is the same for each engine, so that the framework works it out once in a process."""
+for _one in (api.router, alertmanager.router, endpoints.router, receipts.inbound):
+    _EVERYWHERE.include_router(_one, prefix=_V1)
+
 
 def create_service(
     app: Tactful,
@@ -81,12 +88,8 @@ def create_service(
     if app.tracer is not None:
         service.add_middleware(Traced, tracer=app.tracer)
     problems.install(service)
-    first = APIRouter(prefix="/v1")
-    for part in (api, alertmanager, endpoints):
-        first.include_router(part.router)
-    first.include_router(receipts.inbound)
-    first.include_router(receipts.router_of(desk))
-    service.include_router(first)
+    service.router.routes.extend(_EVERYWHERE.routes)
+    service.include_router(receipts.router_of(desk), prefix=_V1)
     service.include_router(_health(app))
     service.include_router(tracking.router_of(app))
     service.include_router(router_of(app, metrics))

@@ -11,7 +11,7 @@ import logging
 from typing import Final
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -38,6 +38,11 @@ from tactful.http.traced_requests import QUIET
 log = logging.getLogger("tactful.http")
 AREAS: Final = (entry, overview, deliveries, rules, kinds, broadcasts, simulator, keys, audit)
 
+_PAGES: Final = APIRouter()
+"""All of them, which the framework works out once in a process."""
+for _area in AREAS:
+    _PAGES.include_router(_area.router)
+
 
 def create_console(app: Tactful) -> FastAPI:
     """The console over an engine that somebody else starts and closes; see `close_console`."""
@@ -46,8 +51,7 @@ def create_console(app: Tactful) -> FastAPI:
     site.state.console = Console(app, Sessions(app), simulations, Pulse())
     site.add_middleware(Headers)
     site.mount("/static", StaticFiles(packages=[("tactful.http.console", "static")]))
-    for area in AREAS:
-        site.include_router(area.router)
+    site.router.routes.extend(_PAGES.routes)
     _failures(site)
     return site
 
