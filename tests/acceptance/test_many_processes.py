@@ -12,7 +12,6 @@ from tactful import Rule, Tactful
 
 PROGRAM = Path(__file__).with_name("crowd_process.py")
 PROCESSES, THREADS = 4, 8
-ROUNDS = {"sqlite": 25, "postgresql": 100}
 
 
 def crowd(url: str, people: list[str]) -> tuple[Counter[tuple[str, str]], Counter[str]]:
@@ -43,14 +42,11 @@ def crowd(url: str, people: list[str]) -> tuple[Counter[tuple[str, str]], Counte
     return answers, Counter(to for one in told for to in one["sent"])
 
 
-@pytest.mark.parametrize("on_limit", ["reject", "defer"])
-def test_pro_4_lim_11_and_con_2_processes_that_share_a_store_give_one_in_every_round(
-    lasting_url: str, on_limit: str
-) -> None:
+def give_one_in_every_round(lasting_url: str, on_limit: str, rounds: int) -> None:
     with_rules = Tactful(lasting_url)
     with_rules.rules.put(Rule("news", types=["news"], limit="1/day", on_limit=on_limit))
     with_rules.close()
-    people = [f"user{number}" for number in range(ROUNDS[lasting_url.partition(":")[0]])]
+    people = [f"user{number}" for number in range(rounds)]
 
     answers, sent = crowd(lasting_url, people)
 
@@ -58,3 +54,18 @@ def test_pro_4_lim_11_and_con_2_processes_that_share_a_store_give_one_in_every_r
     assert answers == {(who, "send"): 1 for who in people} | {
         (who, on_limit): PROCESSES * THREADS - 1 for who in people
     }
+
+
+@pytest.mark.parametrize("on_limit", ["reject", "defer"])
+def test_pro_4_lim_11_and_con_2_processes_that_share_a_store_give_one_in_every_round(
+    lasting_url: str, on_limit: str
+) -> None:
+    give_one_in_every_round(lasting_url, on_limit, 25)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("on_limit", ["reject", "defer"])
+def test_pro_4_lim_11_and_con_2_so_they_do_in_a_hundred_of_a_hundred_rounds(
+    used_store_url: str, on_limit: str
+) -> None:
+    give_one_in_every_round(used_store_url, on_limit, 100)

@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tactful.channels.breaker import Admission, Breaker, BreakerPolicy, Health
 from tactful.core.errors import ConfigError
@@ -103,9 +109,15 @@ class AgainstTheModel(RuleBasedStateMachine):
 
 
 AgainstTheModel.TestCase.settings = settings(
-    max_examples=300, stateful_step_count=60, deadline=None, print_blob=True
+    max_examples=60, stateful_step_count=60, deadline=None, print_blob=True
 )
 TestAgainstTheModel = AgainstTheModel.TestCase
+
+
+@pytest.mark.soak
+def test_the_breaker_agrees_with_the_model_often() -> None:
+    longer = settings(AgainstTheModel.TestCase.settings, max_examples=1_000)
+    run_state_machine_as_test(AgainstTheModel, settings=longer)
 
 
 def fail(breaker: Breaker, now: int, times: int = 1) -> None:

@@ -28,6 +28,7 @@ from zone_cases import (
     zoned_instants,
 )
 
+from often import CHECKED, often
 from tactful.core.errors import InvalidRule
 from tactful.core.model import DAY, HOUR, MINUTE, NEVER, SECOND
 from tactful.core.windows import Hours, hours_begin, hours_end, parse_hours
@@ -214,8 +215,10 @@ class TestHoursOnTheClock:
         assert hours_end(now, always, zone) == NEVER
         assert hours_begin(now, always, zone) == now
 
-    @given(zoned_instants(), any_hours())
-    @settings(print_blob=True, deadline=None, max_examples=160)
+    any_hours_at_any_time = given(zoned_instants(), any_hours())
+
+    @settings(CHECKED, max_examples=50)
+    @any_hours_at_any_time
     def test_answers_are_strict_and_tight(self, case: tuple[ZoneInfo, int], hours: Hours) -> None:
         zone, now = case
         end, begin = hours_end(now, hours, zone), hours_begin(now, hours, zone)
@@ -228,6 +231,10 @@ class TestHoursOnTheClock:
         if end is not None and end != NEVER:
             assert hours_end(end, hours, zone) is None
             assert hours_end(end - 1, hours, zone) == end
+
+    test_answers_are_strict_and_tight_often = often(
+        test_answers_are_strict_and_tight, any_hours_at_any_time, 1_000
+    )
 
     @given(zoned_instants(WHOLE_MINUTES_SECOND + 86400 * 10), any_hours())
     @settings(print_blob=True, deadline=None, max_examples=80)

@@ -120,7 +120,9 @@ def crowds(bench: Bench) -> Counter[tuple[str, str]]:
     return most
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(6, 40))]
+)
 def test_nothing_is_over_the_limit_lost_or_sent_while_it_is_paused(
     bench: Bench, make_bench: Callable[[Settings], Bench], seed: int
 ) -> None:

@@ -10,9 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from observed import DAY, HOUR, MINUTE, SECOND, World, memory
 
 from tactful import (
@@ -308,5 +316,12 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=40, stateful_step_count=40, deadline=None, print_blob=True
 )
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_many_more_histories_are_well() -> None:
+    longer = settings(TestHistories.settings, max_examples=500)
+    run_state_machine_as_test(Histories, settings=longer)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tactful.runtime.roster import (
     ECHO_MS,
@@ -348,4 +349,9 @@ class Group(RuleBasedStateMachine):
 
 
 TestGroup = Group.TestCase
-TestGroup.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestGroup.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.soak
+def test_many_more_groups_are_kept_at_their_number() -> None:
+    run_state_machine_as_test(Group, settings=settings(TestGroup.settings, max_examples=500))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import apsw
 import pytest
@@ -131,7 +132,12 @@ def _pause_or_resume(app: Tactful, draw: Random) -> None:
         app.pause(draw.choice(waiting).notification_id, by="somebody")
 
 
-@pytest.mark.parametrize("seed", range(6))
+def some(usual: int, often: int) -> list[Any]:
+    """Seeds: the first ones are tried in each run, all of them in the long one."""
+    return [*range(usual), *(pytest.param(n, marks=pytest.mark.soak) for n in range(usual, often))]
+
+
+@pytest.mark.parametrize("seed", some(3, 20))
 def test_what_the_engine_did_is_right(tmp_path: Path, seed: int) -> None:
     """Eight rules that change, answers that are lost, and processes that die."""
     url = f"sqlite:///{tmp_path / 'real.db'}"
@@ -145,7 +151,7 @@ def test_what_the_engine_did_is_right(tmp_path: Path, seed: int) -> None:
     assert report.recovered + len(report.duplicated_explained) > 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", some(2, 10))
 def test_what_it_did_with_a_clock_that_was_put_right_is_right_as_well(
     tmp_path: Path, seed: int
 ) -> None:
