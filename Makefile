@@ -2,11 +2,11 @@
 # environment it uses, from pinned and hashed requirements, and keeps it until a pin changes.
 
 VENV ?= .venv
-# One more than the cores of a small machine: many tests wait for servers and processes.
-WORKERS ?= 3
+# Two more than the cores of a small machine: many tests wait for servers and processes.
+WORKERS ?= 4
 TESTS ?= tests
-# Whatever core and engine do is shown by these; elsewhere, measuring would only take time.
-MEASURED = tests/core tests/engine tests/contract tests/inbound tests/channels/test_endpoints.py
+# Of some of the tests alone, the coverage would say nothing.
+COVERAGE = $(if $(filter tests,$(TESTS)),--cov)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
@@ -44,8 +44,7 @@ serve: $(VENV)/.dev ## The service with its console on this machine, on a store 
 
 .PHONY: test
 test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branch coverage or more
-	$(PYTEST) $(MEASURED) --cov
-	$(PYTEST) $(TESTS) $(MEASURED:%=--ignore=%)
+	$(PYTEST) $(TESTS) $(COVERAGE)
 
 .PHONY: pages
 pages: $(VENV)/.dev ## Open the pages in a real browser (needs Chromium or Chrome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -17,6 +18,18 @@ from tactful.testing.servers.postgres import (
     database_url,
     drop_database,
 )
+
+TESTS = Path(__file__).parent
+MEASURED = ("core", "engine", "contract", "inbound", "channels/test_endpoints.py")
+"""Whatever core and engine do is shown by these, and by those of them that need no server.
+Elsewhere, measuring would only take time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        measured = any(item.path.is_relative_to(TESTS / place) for place in MEASURED)
+        if not measured or "postgres" in item.name:
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session", autouse=True)
