@@ -260,7 +260,8 @@ def test_the_world_of_test_keys_does_not_grow_for_ever(
             sizes.append(reader.last_event() + reader.last_recipient())
 
     assert worlds.of(key) is not first
-    assert max(sizes) <= 50 + 3
+    # Between two looks all that was sent may be handed over, which is a fact about each, too.
+    assert max(sizes) <= 2 * 50 + 3
     assert worlds.of(key).rules.get("cap") is not None
 
 
