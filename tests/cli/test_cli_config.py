@@ -79,6 +79,10 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
         "egress.allow_networks": "10.0.0.0/8",
         "egress.allow_http": "true",
         "feedback.breaker": "stop",
+        "broker.url": "nats://localhost",
+        "broker.way": "in",
+        "broker.pending": "7",
+        "broker.replicas": "3",
         "inbound.address": "bounce@example.org",
         "inbound.port": "2525",
         "inbound.protocol": "lmtp",
@@ -107,6 +111,8 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
     assert (config.smtp.backup.port, config.smtp.backup.connections) == (9, 9)
     assert config.webhook is not None
     assert (config.webhook.batch, config.webhook.reach.ports) == (5, (443, 8443))
+    assert config.broker is not None
+    assert (config.broker.way, config.broker.places.pending) == ("in", 7)
     assert config.engine.history_ms == DAY
     assert config.engine.unknown_types == "reject"
 

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tactful.config.service import Http
+from tactful.engine.documents import BODY_MAX, DEPTH_MAX, is_deep
 from tactful.http.guard import Guard
-from tactful.http.intake import BODY_MAX, BULK_BODY_MAX, DEPTH_MAX, is_deep
+from tactful.http.intake import BULK_BODY_MAX
 from tactful.http.throttle import Throttle
 from tactful.runtime.clock import ManualClock
 

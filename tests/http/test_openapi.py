@@ -13,7 +13,8 @@ import pytest
 from api_bench import Api
 
 from tactful.engine.keys import mint
-from tactful.http.problems import MEDIA_TYPE, SCHEMA
+from tactful.engine.problems import MEDIA_TYPE
+from tactful.http.problems import SCHEMA
 from tactful.http.reference import reference
 
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"

@@ -11,14 +11,22 @@ from tactful.cli.engine import build, configured
 from tactful.cli.exits import UNHEALTHY
 from tactful.cli.options import columns, shared, show, wanted
 from tactful.cli.postgres_probes import of_server
-from tactful.cli.probes import Finding, of_engine, of_file, of_machine, of_mail, of_services
+from tactful.cli.probes import (
+    Finding,
+    of_broker,
+    of_engine,
+    of_file,
+    of_machine,
+    of_mail,
+    of_services,
+)
 from tactful.config import Config
 from tactful.core.errors import TactfulError
 from tactful.stores.chosen import POSTGRES
 
 
 @click.command("doctor")
-@click.option("--offline", is_flag=True, help="Do not talk to the mail server.")
+@click.option("--offline", is_flag=True, help="Do not talk to mail server and broker.")
 @shared
 def command(offline: bool) -> None:
     """Check everything that sending depends on.
@@ -63,6 +71,7 @@ def _configured(config: Config, offline: bool) -> list[Finding]:
                 app.close()
         except TactfulError as error:
             findings.append(Finding("fail", "engine", str(error), "see the other findings"))
+    findings += of_broker(config.broker, offline)
     services = [*of_services(config.webhook, config.apprise)]
     if config.smtp is None and services:
         return [*findings, *services]

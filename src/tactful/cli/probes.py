@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, cast
 import apsw
 
 from tactful.app import Tactful
+from tactful.brokers.settings import Brokerage
 from tactful.channels.address import parse_mailbox
 from tactful.channels.dkim import GOOD_RSA_BITS, DkimSigner
 from tactful.channels.settings import Apprise, Webhook
@@ -26,7 +27,7 @@ from tactful.channels.smtp.protocol import (
 )
 from tactful.channels.smtp.settings import Backup, Smtp
 from tactful.cli.instants import span
-from tactful.core.errors import ConfigError, RequestError
+from tactful.core.errors import ConfigError, RequestError, Unavailable
 from tactful.core.model import HOUR, MINUTE, SECOND, Retry, State
 from tactful.engine.zones import iso, zone_of
 from tactful.stores.sqlite.connection import check_version, path_of
@@ -219,6 +220,24 @@ def of_services(webhook: Webhook | None, apprise: Sequence[Apprise]) -> Iterator
     if webhook is not None and webhook.reach.allow_http:
         advice = "remove egress.allow_http where receivers have https"
         yield Finding("warn", "webhook", "may go unencrypted", advice)
+
+
+def of_broker(brokerage: Brokerage | None, offline: bool) -> Iterator[Finding]:
+    """Whether the message broker answers and lets us in; nothing is made there."""
+    if brokerage is None:
+        return
+    try:
+        broker = brokerage.broker()
+    except ConfigError as error:
+        yield Finding("fail", "broker", str(error), "correct the configuration")
+        return
+    try:
+        found = "not asked" if offline else broker.check()
+        yield Finding("ok", "broker", f"{broker.where}: {found}")
+    except Unavailable as error:
+        yield Finding("fail", "broker", str(error), "check URL, login and whether it runs")
+    finally:
+        broker.close()
 
 
 def _server(what: str, smtp: Smtp | Backup, offline: bool) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from tactful.app import Tactful
+from tactful.cli.brokering import exchanging
 from tactful.cli.console import add, generated
 from tactful.cli.engine import author, build, configured
 from tactful.cli.feedback import taking
@@ -71,7 +72,11 @@ def command(
                 log.warning("there is no key yet: `tactful keys create NAME --scope admin`")
         else:
             _greet(app, f"http://{host}:{port}")
-        with _taking_mail(config.submission, service, host, smtp_port), taking(app, config.inbound):
+        with (
+            _taking_mail(config.submission, service, host, smtp_port),
+            taking(app, config.inbound),
+            exchanging(app, None if no_worker else config.broker),
+        ):
             if not no_worker:
                 app.start()
             _run(service, host, port)

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 import click
 
 from tactful.app import Tactful
+from tactful.cli.brokering import exchanging
 from tactful.cli.engine import configured, opened
 from tactful.cli.log_format import JSON, TEXT, log_as, log_options
 from tactful.cli.options import note, shared, show
@@ -97,7 +98,8 @@ def _span(text: str) -> Millis:
 
 def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
     config = configured()
-    with opened(config) as app, _until_told() as bell:
+    broker = None if once else config.broker
+    with opened(config) as app, _until_told() as bell, exchanging(app, broker):
         tally = Tally(app.store)
         log_as(form, level, app, events=True)
         if form == JSON:
@@ -132,7 +134,12 @@ def _report(app: Tactful, tally: Tally, quiet: bool) -> None:
 
 def _work_in_group(owner: str, log_level: str) -> None:
     """See `runtime.supervise` for what the supervisor expects of this process."""
-    with _until_told() as bell, opened(owner=owner) as app:
+    config = configured()
+    with (
+        _until_told() as bell,
+        opened(config, owner) as app,
+        exchanging(app, config.broker),
+    ):
         log_as(TEXT, log_level, app, events=False)
         threading.Thread(target=_feel_leash, args=(bell,), daemon=True).start()
         app.start()

@@ -70,6 +70,14 @@ KEYS: Final[Mapping[str, values.Reader]] = {
     "webhook.secrets": values.several(values.secret),
     "webhook.connections": values.whole(1, 1_000),
     "webhook.batch": values.whole(1, 10_000),
+    "broker.url": values.secret,
+    "broker.way": values.one_of("both", "in", "out"),
+    "broker.submissions": values.dotted,
+    "broker.events": values.dotted,
+    "broker.refused": values.dotted,
+    "broker.group": values.word,
+    "broker.pending": values.whole(1, 100_000),
+    "broker.replicas": values.whole(1, 5),
     "egress.allow_networks": values.several(values.network),
     "egress.allow_http": values.flag,
     "egress.ports": values.several(values.whole(1, 65_535)),
@@ -99,6 +107,7 @@ KEYS: Final[Mapping[str, values.Reader]] = {
 SECRET_KEYS: Final = (
     *("store", "smtp.username", "smtp.password", "smtp.backup.username", "smtp.backup.password"),
     *("smtp.dkim.key", "smtp.dkim.second_key", "webhook.url", "webhook.secrets"),
+    "broker.url",
     *(f"receipts.{provider}.key" for provider in PROVIDERS if provider != "ses"),
 )
 """Keys that can also come from a file of their own: `smtp.password_file`, `TACTFUL_..._FILE`."""

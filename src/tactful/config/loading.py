@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tactful.brokers.settings import Brokerage
 from tactful.channels.settings import Apprise, Reach, Webhook, apprise_services
 from tactful.channels.smtp.settings import Backup, Dkim, Smtp
 from tactful.config.keys import FILE_NAME, STORE
 from tactful.config.policies import Policies, policies_of
-from tactful.config.service import Door, Http, Inbound, Receipts, inbound_of, receipts_of
+from tactful.config.service import (
+    Door,
+    Http,
+    Inbound,
+    Receipts,
+    brokerage_of,
+    inbound_of,
+    receipts_of,
+)
 from tactful.config.sources import (
     Raw,
     complete,
@@ -46,6 +55,7 @@ class Config:
     http: Http = field(default_factory=Http)
     inbound: Inbound | None = None
     receipts: Receipts = field(default_factory=Receipts)
+    broker: Brokerage | None = None
     policies: Policies = field(default_factory=Policies)
     file: Path | None = None
     ignored: tuple[str, ...] = ()
@@ -93,6 +103,7 @@ def load(
         receipts=receipts_of(
             {key: value_of(raw, key) for key in raw if key.startswith("receipts.")}
         ),
+        broker=brokerage_of(section(raw, "broker.")),
         apprise=apprise_services(table.get("apprise", {}), _apprise_urls(raw), file),
         policies=policies_of(table, file) if file is not None else Policies(),
         file=file,

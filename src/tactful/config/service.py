@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tactful.brokers.settings import Brokerage, Places, checked
 from tactful.config.keys import PROVIDERS
 from tactful.config.sources import complete
 from tactful.core.errors import ConfigError
@@ -75,6 +76,15 @@ def inbound_of(given: Mapping[str, Any]) -> Inbound | None:
         return None
     complete(given, "inbound", "address")
     return Inbound(**given)
+
+
+def brokerage_of(given: Mapping[str, Any]) -> Brokerage | None:
+    """The table `[broker]` from its values; raises ConfigError."""
+    if not given:
+        return None
+    complete(given, "broker", "url")
+    places = {name: value for name, value in given.items() if name not in ("url", "way")}
+    return Brokerage(checked(given["url"]), given.get("way", "both"), Places(**places))
 
 
 def receipts_of(given: Mapping[str, Any]) -> Receipts:

@@ -6,14 +6,16 @@ the bound that the value breaks. It does not know the key; `config` adds that, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from tactful.channels.egress.reach import parse_networks
 from tactful.core.errors import ConfigError, RequestError
 from tactful.engine.requests import parse_duration
 
 Reader: TypeAlias = Callable[[object], Any]
+_WORD: Final = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 class WrongError(Exception):
@@ -32,6 +34,23 @@ def secret(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise WrongError("must be a text that is not empty")
+
+
+def word(value: object) -> str:
+    """A name that every kind of broker can have."""
+    if isinstance(value, str) and _WORD.fullmatch(value.strip()):
+        return value.strip()
+    raise WrongError("must be a name of ASCII letters, digits, _ and -, at most 60 of them")
+
+
+def dotted(value: object) -> str:
+    """Such names with dots between them."""
+    if isinstance(value, str) and len(value) <= 200:
+        try:
+            return ".".join(word(part) for part in value.strip().split("."))
+        except WrongError:
+            pass
+    raise WrongError("must be names of ASCII letters, digits, _ and -, with dots between them")
 
 
 def whole(least: int, most: int = 1_000_000_000) -> Reader:

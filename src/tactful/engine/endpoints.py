@@ -140,7 +140,7 @@ def note_of(name: str) -> str:
     return f"endpoint:{name}"
 
 
-def body_of(event: Event, form: str) -> tuple[str, bytes]:
+def body_of(event: Event, form: str, source: str = SOURCE) -> tuple[str, bytes]:
     """The media type and the body for an event: the same bytes at every attempt."""
     data = {
         "seq": event.seq,
@@ -154,7 +154,7 @@ def body_of(event: Event, form: str) -> tuple[str, bytes]:
         found: dict[str, Any] = {
             "specversion": "1.0",
             "id": id_of(event),
-            "source": SOURCE,
+            "source": source,
             "type": f"tactful.{event.name}",
             "time": at,
             "datacontenttype": "application/json",

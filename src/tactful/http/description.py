@@ -13,9 +13,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from tactful.engine.problems import MEDIA_TYPE
 from tactful.http.bodies import BulkNotification, ImportedPerson
 from tactful.http.intake import LIVE_MARK, SCOPE_MARK
-from tactful.http.problems import MEDIA_TYPE, RESPONSES, SCHEMA
+from tactful.http.problems import RESPONSES, SCHEMA
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 _WITH_KEY: Final = ("401", "403", "429")

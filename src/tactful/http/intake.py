@@ -1,7 +1,6 @@
 """What is let in: a key first, then so many bytes, then JSON of a bounded depth.
 
-All of it before a model or the engine sees anything. A body is UTF-8 JSON as RFC 8259 means it:
-no NaN, no lone surrogates; an integer beyond 64 bits becomes a float, which no field takes.
+All of it before a model or the engine sees anything; see `engine.documents` for what JSON is.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from tactful.core.errors import RequestError
+from tactful.engine.documents import BODY_MAX, UnreadableError, document
 from tactful.http.keyring import Access
 from tactful.http.problems import Problem, problem_of
 
@@ -21,41 +20,17 @@ ARRIVING: Final = "arriving"
 """What the state of a request holds while its body is on its way."""
 SCOPE_MARK: Final = "x-scope"
 LIVE_MARK: Final = "x-live-only"
-BODY_MAX: Final = 1_000_000
 BULK_BODY_MAX: Final = 10_000_000
-DEPTH_MAX: Final = 20
 
-_ALIKE: Final = bytes.maketrans(b"{}", b"[]")
-_OTHERS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _DIGITS_MAX: Final = 12
-
-
-def is_deep(body: bytes, most: int = DEPTH_MAX) -> bool:
-    """Whether JSON is nested deeper than `most`; brackets within its texts are none.
-
-    Each step removes the innermost pairs, all at once: a level. What is no JSON may be called deep.
-    """
-    if body.count(b"[") + body.count(b"{") <= most:
-        return False
-    if b"\\" in body:
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    outside = b"".join(body.split(b'"')[::2])
-    left = outside.translate(_ALIKE, _OTHERS)
-    for _ in range(most):
-        left = left.replace(b"[]", b"")
-        if not left:
-            return False
-    return True
 
 
 def parsed(body: bytes) -> Any:
     """The value of a JSON document; raises Problem (400)."""
-    if is_deep(body):
-        raise Problem(400, "unreadable", f"the body is nested deeper than {DEPTH_MAX} levels")
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, "unreadable", f"the body is no JSON: {error}") from None
+        return document(body)
+    except UnreadableError as error:
+        raise Problem(400, "unreadable", str(error)) from None
 
 
 class BoundedRequest(Request):

@@ -28,6 +28,7 @@ from tactful.channels.failover import FailoverChannel
 from tactful.core.errors import Unavailable
 from tactful.core.model import SECOND, State
 from tactful.http.keyring import Access
+from tactful.runtime.outbox import behind
 from tactful.telemetry.catalogue import CATALOGUE
 from tactful.telemetry.samples import Samples
 from tactful.telemetry.tally import Tally
@@ -97,12 +98,15 @@ class Exporter:
             due = reader.next_due()
             broadcasts = len(reader.unfinished_broadcasts())
             epoch = reader.epoch()
+            unpublished = behind(reader)
         for state in QUEUED:
             found.put("tactful_queue_deliveries", backlog.get(state, 0), state.value)
         overdue_ms = max(0, now - due) if due is not None else 0
         found.put("tactful_queue_overdue_seconds", overdue_ms / SECOND)
         found.put("tactful_broadcasts_unfinished", broadcasts)
         found.put("tactful_policy_version", epoch)
+        if unpublished is not None:
+            found.put("tactful_broker_lag_events", unpublished)
         for name, count in self._app.listeners_behind().items():
             found.put("tactful_listener_lag_events", count, name)
         found.put("tactful_store_up", 1)

@@ -25,32 +25,14 @@ from tactful.core.errors import (
     TactfulError,
     Unavailable,
 )
+from tactful.engine.problems import MEDIA_TYPE, SHOWN_MAX, TITLES, details, wrong
 from tactful.templates.library import RenderError
 
 log = logging.getLogger("tactful.http")
 
-MEDIA_TYPE: Final = "application/problem+json"
 RETRY_S: Final = 1
-SHOWN_MAX: Final = 120
 _SECRET: Final = frozenset({"secrets"})
 """Fields of bodies whose values are shown to nobody, not even to who sent them."""
-DETAIL_MAX: Final = 500
-
-_TITLES: Final = {
-    400: "The request cannot be read",
-    401: "A key is needed",
-    403: "The key does not allow this",
-    404: "There is no such thing",
-    405: "The method is not known here",
-    408: "The request took too long to arrive",
-    413: "The request is too large",
-    415: "The request is in another language",
-    422: "The request is refused",
-    429: "Too many",
-    500: "An error on this side",
-    503: "Out of reach for now",
-    504: "The answer takes too long",
-}
 
 _CODES: Final = {
     400: "unreadable",
@@ -80,15 +62,9 @@ class Problem(HTTPException):
 
     def to_dict(self) -> dict[str, Any]:
         """The problem as plain data."""
-        found: dict[str, Any] = {
-            "type": f"urn:tactful:problem:{self.code}",
-            "title": _TITLES.get(self.status_code, "The request failed"),
-            "status": self.status_code,
-            "code": self.code,
-            "detail": self.detail[:DETAIL_MAX],
-            **self.facts,
-        }
-        return {**found, "errors": self.errors} if self.errors else found
+        return details(
+            self.status_code, self.code, self.detail, facts=self.facts, errors=self.errors
+        )
 
     def response(self) -> Response:
         """The problem as an answer."""
@@ -111,17 +87,6 @@ def problem_of(error: TactfulError) -> Problem:
         return Problem(422, "render_failed", str(error), errors=errors)
     assert isinstance(error, ConfigError)
     return Problem(500, "configuration", "the service is not set up for this")
-
-
-def wrong(error: RequestError) -> dict[str, Any]:
-    """One refused field; `value` is the value itself where it is short, else how it begins."""
-    value, shown = error.value, repr(error.value)
-    exact = isinstance(value, str | float | bool | None) or (
-        isinstance(value, int) and -(1 << 63) <= value < 1 << 63
-    )
-    if len(shown) > SHOWN_MAX or not exact:
-        value = shown[:SHOWN_MAX]
-    return {"field": error.field[:SHOWN_MAX], "value": value, "bound": error.bound}
 
 
 def refused(error: RequestError) -> dict[str, Any]:
@@ -195,7 +160,7 @@ SCHEMA: Final[dict[str, Any]] = {
 _REFERENCE: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": _TITLES[status], "content": _REFERENCE}
+    status: {"description": TITLES[status], "content": _REFERENCE}
     for status in (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 }
 """What any route may answer, for its description."""

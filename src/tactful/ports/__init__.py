@@ -1,9 +1,10 @@
 """What the engine asks of the outside world, in the words of the domain.
 
-A clock, channels, a probe, a tracer, and a store: `Reader` answers questions, `Tx` changes, each
-made of a few small families of verbs. `rows` are the values that pass through.
+A clock, channels, a broker, a probe, a tracer, and a store: `Reader` answers questions, `Tx`
+changes, each made of a few small families of verbs. `rows` are the values that pass through.
 """
 
+from tactful.ports.broker import Broker, Incoming, Outgoing
 from tactful.ports.edge import Channel, Clock, Facts, Probe, Span, Tracer, Unwatched
 from tactful.ports.rows import (
     Attempt,
@@ -23,14 +24,17 @@ from tactful.ports.store import Reader, Store, Tx
 
 __all__ = [
     "Attempt",
+    "Broker",
     "Channel",
     "Clock",
     "Delivery",
     "Fact",
     "Facts",
+    "Incoming",
     "Lease",
     "Line",
     "Notification",
+    "Outgoing",
     "Policy",
     "Probe",
     "Reader",

@@ -67,7 +67,10 @@ class Probe(Protocol):
         ...
 
     def happened(self, what: str, times: int = 1, about: str = "") -> None:
-        """What came of it: `unavailable`, `contended`, or the outcomes of messages."""
+        """What came of it: `unavailable`, `contended`, or the outcomes of messages.
+
+        Of a broker's messages: `admitted`, `repeated`, `refused`, `put_back`, `published`.
+        """
         ...
 
 

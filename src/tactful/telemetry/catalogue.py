@@ -171,6 +171,14 @@ CATALOGUE: Final = (
         "Broadcasts with people still to reach.",
     ),
     Metric(
+        "tactful_broker_lag_events",
+        "gauge",
+        "store",
+        (),
+        "events",
+        "Events that the message broker has still to be told; absent where nothing is published.",
+    ),
+    Metric(
         "tactful_policy_version",
         "gauge",
         "store",
@@ -273,6 +281,22 @@ CATALOGUE: Final = (
         ("listener",),
         "events",
         "Events that a listener of this process has not been told yet.",
+    ),
+    Metric(
+        "tactful_broker_taken_total",
+        "counter",
+        "process",
+        ("outcome",),
+        "messages",
+        "Submissions from the message broker: admitted, repeated, refused, or put_back for later.",
+    ),
+    Metric(
+        "tactful_broker_published_total",
+        "counter",
+        "process",
+        (),
+        "events",
+        "Events that the message broker has acknowledged.",
     ),
     Metric(
         "tactful_worker_running",

@@ -23,6 +23,9 @@ TROUBLES: Final = {
 }
 """What happened to a store -> the metric that counts it."""
 
+BROKERED: Final = ("admitted", "repeated", "refused", "put_back")
+"""What becomes of the messages of a broker."""
+
 
 class Timings:
     """`ports.Probe` that keeps histograms and counts."""
@@ -32,6 +35,8 @@ class Timings:
         self._spans: dict[tuple[str, str], Histogram] = defaultdict(lambda: Histogram(SHORT_S))
         self._under_way: Counter[str] = Counter()
         self._answers: Counter[Labels] = Counter()
+        self._brokered: dict[Labels, float] = {(what,): 0 for what in BROKERED}
+        self._published = 0
         self._troubles = dict.fromkeys(TROUBLES.values(), 0)
 
     def began(self, step: str, about: str = "") -> None:
@@ -51,6 +56,10 @@ class Timings:
         with self._lock:
             if what in TROUBLES:
                 self._troubles[TROUBLES[what]] += times
+            elif what in BROKERED:
+                self._brokered[(what,)] += times
+            elif what == "published":
+                self._published += times
             else:
                 self._answers[about, what] += times
 
@@ -61,6 +70,8 @@ class Timings:
                 labels = (about,) if about else ()
                 samples.put_histograms(STEPS[step], {labels: histogram})
             samples.put_all("tactful_send_messages_total", self._answers)
+            samples.put_all("tactful_broker_taken_total", self._brokered)
+            samples.put("tactful_broker_published_total", self._published)
             for name, count in self._troubles.items():
                 samples.put(name, count)
             for channel, count in self._under_way.items():

@@ -222,7 +222,7 @@ class PrivateServer(ABC):
                         "to others; set TMPDIR to a folder that every account can reach"
                     )
         self._prepare()
-        self.port = _free_port()
+        self.port = free_port()
 
     def _run(self, *command: str | Path) -> str | None:
         """Runs a program as the server's account to its end; gives what is wrong, if anything."""
@@ -273,7 +273,8 @@ def _account() -> Account | None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has at this moment; raises ServerError."""
     for port in SystemRandom().sample(_PORTS, 200):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))

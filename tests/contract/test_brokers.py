@@ -1,0 +1,44 @@
+"""Every broker keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+
+from nats_peer import EVENTS, REFUSED, NatsPeer
+from tactful.brokers.nats import JetStream
+from tactful.brokers.settings import Places
+from tactful.ports import Broker
+from tactful.testing.contracts.broker import BrokerContract
+from tactful.testing.servers.nats import NatsServer
+from tactful.testing.servers.process import free_port
+
+SOON = Places(settled_within_ms=1000)
+
+
+class TestJetStream(BrokerContract):
+    server: NatsServer
+
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with NatsServer() as self.server:
+            self.secret = self.server.password
+            self.peer = NatsPeer(self.server.url())
+            yield
+
+    def make_broker(self) -> Broker:
+        return JetStream(self.server.url(), SOON)
+
+    def make_unreachable(self) -> Broker:
+        return JetStream(f"nats://test:{self.secret}@127.0.0.1:{free_port()}", SOON)
+
+    def put(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.peer.put([(body, headers)])
+
+    def events(self) -> Sequence[tuple[str, bytes]]:
+        kept = self.peer.kept(EVENTS)
+        return [(one.subject.removeprefix("tactful.events."), one.body) for one in kept]
+
+    def refused(self) -> Sequence[bytes]:
+        return [one.body for one in self.peer.kept(REFUSED)]
