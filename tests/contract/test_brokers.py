@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
+import valkey
 
 from nats_peer import EVENTS, REFUSED, NatsPeer
 from tactful.brokers.nats import JetStream
 from tactful.brokers.settings import Places
+from tactful.brokers.valkey import ValkeyStreams
 from tactful.ports import Broker
 from tactful.testing.contracts.broker import BrokerContract
 from tactful.testing.servers.nats import NatsServer
 from tactful.testing.servers.process import free_port
+from tactful.testing.servers.valkey import ValkeyServer
 
 SOON = Places(settled_within_ms=1000)
 
@@ -42,3 +45,28 @@ class TestJetStream(BrokerContract):
 
     def refused(self) -> Sequence[bytes]:
         return [one.body for one in self.peer.kept(REFUSED)]
+
+
+class TestValkeyStreams(BrokerContract):
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with ValkeyServer() as server, valkey.Valkey.from_url(server.url()) as self.client:
+            self.url = server.url()
+            self.secret = self.url.partition("://:")[2].partition("@")[0]
+            yield
+
+    def make_broker(self) -> Broker:
+        return ValkeyStreams(self.url, SOON)
+
+    def make_unreachable(self) -> Broker:
+        return ValkeyStreams(f"valkey://:{self.secret}@127.0.0.1:{free_port()}/0", SOON)
+
+    def put(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.client.xadd("tactful.submissions", {**(headers or {}), "body": body})
+
+    def events(self) -> Sequence[tuple[str, bytes]]:
+        found = self.client.xrange("tactful.events")
+        return [(fields[b"topic"].decode(), fields[b"body"]) for _, fields in found]
+
+    def refused(self) -> Sequence[bytes]:
+        return [fields[b"body"] for _, fields in self.client.xrange("tactful.refused")]

@@ -194,7 +194,7 @@ class JetStream:
             try:
                 await asyncio.wait_for(login, CONNECT_S)
                 return _Session(client, gone)
-            except (NatsError, OSError, TimeoutError, asyncio.TimeoutError) as found:
+            except (NatsError, OSError, TimeoutError) as found:
                 error = found
                 await client.close()
         raise error

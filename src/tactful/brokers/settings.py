@@ -15,6 +15,10 @@ from tactful.ports import Broker
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "nats": ("nats:JetStream", "nats"),
     "tls": ("nats:JetStream", "nats"),
+    "valkey": ("valkey:ValkeyStreams", "valkey"),
+    "valkeys": ("valkey:ValkeyStreams", "valkey"),
+    "redis": ("valkey:ValkeyStreams", "valkey"),
+    "rediss": ("valkey:ValkeyStreams", "valkey"),
 }
 """Scheme of a URL -> the adapter, as `module:name`, and the extra that it needs."""
 
