@@ -22,7 +22,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 # Not compiled ahead: most of what is installed is never imported.
 INSTALL_PINNED = $(PIP) install --no-compile --require-hashes
 INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation
-PYTEST = $(BIN)/python -m pytest -m "not soak and not browser and not foreign and not prometheus" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m pytest -m "not soak and not browser and not foreign and not prometheus and not rabbitmq" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(LOCK_ARGS)
 
@@ -67,6 +67,10 @@ dashboard: $(VENV)/.dev ## Rewrite the dashboard and the table of metrics from t
 .PHONY: foreign
 foreign: $(VENV)/.dev ## Programs of others come in: swaks, Alertmanager, Django 6.1, Celery
 	$(BIN)/python -m pytest -m foreign $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: brokers
+brokers: $(VENV)/.dev ## Submissions and events over a real RabbitMQ (needs rabbitmq-server)
+	$(BIN)/python -m pytest -m rabbitmq $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: quick
 quick: $(VENV)/.dev ## The tests of core and engine only, without coverage and PostgreSQL

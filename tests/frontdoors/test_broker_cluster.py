@@ -39,9 +39,9 @@ def test_leaders_that_are_killed_under_load_cost_no_submission_and_no_event(tmp_
             for number in range(KILLS):
                 stream = (SUBMISSIONS, EVENTS)[number % 2]
                 until(lambda part=number: app.counts() and _many(app, part))
+                until(lambda stream=stream: peer.has(stream) and peer.leader(stream))
                 leader = peer.leader(stream)
-                until(lambda stream=stream: peer.leader(stream))
-                (victim,) = [one for one in servers if one.member == peer.leader(stream)]
+                (victim,) = [one for one in servers if one.member == leader]
                 victim.kill()
                 until(lambda stream=stream, old=leader: _led_by_another(peer, stream, old), 120)
                 victim.start()

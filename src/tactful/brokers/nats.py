@@ -25,6 +25,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from nats.aio.client import Client
@@ -34,6 +35,7 @@ from nats.errors import ConnectionClosedError
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import Error as JetStreamError
 
 from tactful.brokers.loop import LoopThread
 from tactful.brokers.settings import Places, checked, shown
@@ -71,6 +73,79 @@ class _Session:
         self.asked = 0
 
 
+class _Link:
+    """A connection that is made when it is needed, and made anew when it has failed."""
+
+    def __init__(self, where: str, servers: Sequence[str]) -> None:
+        self._where = where
+        self._servers = list(servers)
+        self._session: _Session | None = None
+        self._connecting: asyncio.Lock | None = None
+
+    async def run(self, work: Callable[[_Session], Coroutine[Any, Any, R]]) -> R:
+        """What some work gives; raises Unavailable."""
+        try:
+            session = await self._open()
+            return await _while_it_lasts(session, work(session))
+        except (NatsError, OSError, TimeoutError) as error:
+            if not isinstance(error, JetStreamError):  # that was answered, so somebody is there
+                await self.close()
+            # Its text may hold what was sent; its kind says enough.
+            what = error.description if isinstance(error, APIError) else ""
+            why = what or type(error).__name__
+            raise Unavailable(f"broker {self._where}: {why}") from None
+
+    def anew(self) -> _Link:
+        """Another one to the same servers, for another event loop."""
+        return _Link(self._where, self._servers)
+
+    async def close(self) -> None:
+        """Let go of it; the next work gets another one."""
+        session, self._session = self._session, None
+        if session is not None and not session.client.is_closed:
+            try:
+                await asyncio.wait_for(session.client.close(), CONNECT_S)
+            except (NatsError, OSError, TimeoutError) as error:
+                log.debug("the connection ended with %s", type(error).__name__)
+
+    async def _open(self) -> _Session:
+        if self._connecting is None:
+            self._connecting = asyncio.Lock()
+        async with self._connecting:
+            if self._session is None or not self._session.client.is_connected:
+                await self.close()
+                self._session = await self._connect()
+            return self._session
+
+    async def _connect(self) -> _Session:
+        """A connection to the first server that lets us in; the next time another one is first."""
+        error: Exception = OSError()
+        for _ in self._servers:
+            server = self._servers[0]
+            self._servers = [*self._servers[1:], server]
+            client, gone = Client(), asyncio.Event()
+
+            async def closed(gone: asyncio.Event = gone) -> None:
+                gone.set()
+
+            login = client.connect(
+                server,
+                name="tactful",
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                error_cb=_quiet,
+                closed_cb=closed,
+            )
+            try:
+                await asyncio.wait_for(login, CONNECT_S)
+                return _Session(client, gone)
+            except (NatsError, OSError, TimeoutError) as found:
+                error = found
+                await client.close()
+        raise error
+
+
 class JetStream:
     """`ports.Broker` over NATS JetStream. Nothing is connected before it is needed."""
 
@@ -78,15 +153,14 @@ class JetStream:
         self.where = shown(checked(url))
         self._places = places if places is not None else Places()
         scheme, _, servers = url.partition("://")
-        self._servers = [f"{scheme}://{one}" for one in servers.split(",")]
-        login = self._servers[0].rpartition("@")[0]
+        found = [f"{scheme}://{one}" for one in servers.split(",")]
+        login = found[0].rpartition("@")[0]
         if login:  # given once for all of them
-            self._servers = [
-                one if "@" in one else f"{login}@{one.partition('://')[2]}" for one in self._servers
-            ]
+            found = [one if "@" in one else f"{login}@{one.partition('://')[2]}" for one in found]
         self._loop = LoopThread("nats")
-        self._session: _Session | None = None
-        self._connecting: asyncio.Lock | None = None
+        # Two, so that who takes and who publishes do not end each other's connection.
+        self._taking, self._publishing = _Link(self.where, found), _Link(self.where, found)
+        self._used = False
 
     def __repr__(self) -> str:
         return f"<JetStream {self.where}>"
@@ -95,7 +169,9 @@ class JetStream:
 
     def take(self, limit: int, wait_s: float) -> Sequence[Incoming]:
         """See `Broker.take`."""
-        found = self._run(lambda session: self._pull(session, limit, wait_s), PATIENCE_S + wait_s)
+        found = self._run(
+            lambda session: self._pull(session, limit, wait_s), patience_s=PATIENCE_S + wait_s
+        )
         return [_incoming(message) for message in found]
 
     def done(self, messages: Sequence[Incoming]) -> None:
@@ -118,11 +194,11 @@ class JetStream:
                 await _of(message).term()
             await session.client.flush()
 
-        self._run(work, PATIENCE_S)
+        self._run(work)
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """See `Broker.publish`."""
-        self._run(lambda session: self._publish(session, messages), PATIENCE_S)
+        self._run(lambda session: self._publish(session, messages), over=self._publishing)
 
     def check(self) -> str:
         """See `Broker.check`."""
@@ -132,80 +208,27 @@ class JetStream:
             v = session.client.connected_server_version
             return f"NATS {v.major}.{v.minor}.{v.patch} with JetStream, {info.streams} streams"
 
-        return self._run(work, PATIENCE_S)
+        return self._run(work)
 
     def close(self) -> None:
         """See `Broker.close`."""
-        if self._session is not None:
-            try:
-                self._loop.run(self._forget(), PATIENCE_S)
-            except Unavailable:
-                self._session = None
+        if self._used:
+            self._used = False
+            for link in (self._taking, self._publishing):
+                with suppress(Unavailable):
+                    self._loop.run(link.close(), PATIENCE_S)
+            self._taking, self._publishing = self._taking.anew(), self._publishing.anew()
         self._loop.stop()
-        self._connecting = None
 
-    # Connections ------------------------------------------------------------------------------
-
-    def _run(self, work: Callable[[_Session], Coroutine[Any, Any, R]], patience_s: float) -> R:
-        return self._loop.run(self._connected(work), patience_s)
-
-    async def _connected(self, work: Callable[[_Session], Coroutine[Any, Any, R]]) -> R:
-        try:
-            session = await self._open()
-            return await _while_it_lasts(session, work(session))
-        except (NatsError, OSError, TimeoutError) as error:
-            if not isinstance(error, APIError):
-                await self._forget()
-            # Its text may hold what was sent; its kind says enough.
-            what = error.description if isinstance(error, APIError) else ""
-            why = what or type(error).__name__
-            raise Unavailable(f"broker {self.where}: {why}") from None
-
-    async def _open(self) -> _Session:
-        if self._connecting is None:
-            self._connecting = asyncio.Lock()
-        async with self._connecting:
-            if self._session is None or not self._session.client.is_connected:
-                await self._forget()
-                self._session = await self._connect()
-            return self._session
-
-    async def _connect(self) -> _Session:
-        """A connection to the first server that lets us in; the next time another one is first."""
-        gone = asyncio.Event()
-
-        async def closed() -> None:
-            gone.set()
-
-        error: Exception = OSError()
-        for _ in self._servers:
-            server = self._servers[0]
-            self._servers = [*self._servers[1:], server]
-            client = Client()
-            login = client.connect(
-                server,
-                name="tactful",
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                error_cb=_quiet,
-                closed_cb=closed,
-            )
-            try:
-                await asyncio.wait_for(login, CONNECT_S)
-                return _Session(client, gone)
-            except (NatsError, OSError, TimeoutError) as found:
-                error = found
-                await client.close()
-        raise error
-
-    async def _forget(self) -> None:
-        session, self._session = self._session, None
-        if session is not None and not session.client.is_closed:
-            try:
-                await asyncio.wait_for(session.client.close(), CONNECT_S)
-            except (NatsError, OSError, TimeoutError) as error:
-                log.debug("the connection ended with %s", type(error).__name__)
+    def _run(
+        self,
+        work: Callable[[_Session], Coroutine[Any, Any, R]],
+        *,
+        over: _Link | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> R:
+        self._used = True
+        return self._loop.run((over or self._taking).run(work), patience_s)
 
     # Streams ----------------------------------------------------------------------------------
 
@@ -292,7 +315,7 @@ class JetStream:
             await session.client.flush()
 
         if messages:
-            self._run(work, PATIENCE_S)
+            self._run(work)
 
     # Publishing -------------------------------------------------------------------------------
 

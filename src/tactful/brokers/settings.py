@@ -15,6 +15,8 @@ from tactful.ports import Broker
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "nats": ("nats:JetStream", "nats"),
     "tls": ("nats:JetStream", "nats"),
+    "amqp": ("rabbitmq:RabbitQueues", "rabbitmq"),
+    "amqps": ("rabbitmq:RabbitQueues", "rabbitmq"),
     "valkey": ("valkey:ValkeyStreams", "valkey"),
     "valkeys": ("valkey:ValkeyStreams", "valkey"),
     "redis": ("valkey:ValkeyStreams", "valkey"),

@@ -14,7 +14,8 @@ What a server has acknowledged is as durable as its `appendfsync` says.
 
 from __future__ import annotations
 
-import secrets
+import os
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -43,7 +44,8 @@ class ValkeyStreams:
         self._client: Any = valkey.Valkey.from_url(
             url, socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S
         )
-        self._reader = secrets.token_hex(8)
+        # Two who are called the same do not take from each other: news are for one of them.
+        self._reader = f"{socket.gethostname()}-{os.getpid()}-{id(self)}"
         self._reads = False
 
     def __repr__(self) -> str:
