@@ -363,6 +363,7 @@ async def _while_it_lasts(session: _Session, work: Coroutine[Any, Any, R]) -> R:
     finally:
         task.cancel()
         gone.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 def _incoming(message: Msg) -> Incoming:
