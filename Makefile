@@ -113,6 +113,10 @@ bench-latency: $(VENV)/.dev ## Measure from submission to the 250, idle and unde
 bench-admission: $(VENV)/.dev ## Measure how fast much is admitted at once (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.admission $(BENCH_ARGS)
 
+.PHONY: bench-limiter
+bench-limiter: $(VENV)/.dev ## Measure the limiter on Valkey, beside libraries (BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks.limiter $(BENCH_ARGS)
+
 .PHONY: bench-http
 bench-http: $(VENV)/.dev ## Measure submissions through one API process (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.http $(BENCH_ARGS)

@@ -31,15 +31,19 @@ if TYPE_CHECKING:
     from tactful.core.rules import Rule
     from tactful.engine.requests import Receipt
     from tactful.engine.settings import Settings
+    from tactful.ledgers.limiter import Answer, Ask, Limiter
     from tactful.templates.library import Template
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Accepted",
+    "Answer",
+    "Ask",
     "AsyncClient",
     "Client",
     "Event",
+    "Limiter",
     "Message",
     "NotificationType",
     "Outcome",
@@ -58,8 +62,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "tactful.ledgers.limiter",
+    "Ask": "tactful.ledgers.limiter",
     "AsyncClient": "tactful.client.asynchronous",
     "Client": "tactful.client.blocking",
+    "Limiter": "tactful.ledgers.limiter",
     "Receipt": "tactful.engine.requests",
     "Rule": "tactful.core.rules",
     "Settings": "tactful.engine.settings",

@@ -17,6 +17,7 @@ LEFT_OUT = (
     "tactful.frontdoors.",
     "tactful.http.",
     "tactful.inbound.",
+    "tactful.ledgers.",
     "tactful.sim.scale.",
     "tactful.stores.postgres.",
     "tactful.telemetry.tracing",
