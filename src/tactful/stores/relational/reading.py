@@ -222,9 +222,17 @@ class LedgerReading(FactReading):
         found: dict[str, list[Entry]] = {}
         kinds: dict[tuple[str, str, str, int], Kind] = {}
         rows = self._all("history", recipients=list(set(recipients)), since=since)
-        for recipient, at, *parts in rows:
-            kind = kinds.setdefault(tuple(parts), Kind(*parts))
-            found.setdefault(recipient, []).append(Entry(at, kind))
+        who: str | None = None
+        entries: list[Entry] = []
+        for row in rows:
+            key = tuple(row[2:])
+            kind = kinds.get(key)
+            if kind is None:
+                kind = kinds[key] = Kind(*key)
+            if row[0] != who:  # they come by recipient
+                who = row[0]
+                entries = found.setdefault(row[0], [])
+            entries.append(Entry(row[1], kind))
         return found
 
     def cells(self, keys: Sequence[str]) -> dict[str, int]:
