@@ -12,6 +12,8 @@ BENCH_ARGS ?=
 LOCK_ARGS ?=
 SERVE_ARGS ?=
 SEEDS ?= 1000
+TIER ?= small
+PROVE_ARGS ?=
 FROM ?= 0
 
 # A PYTHON that is named is taken at its word. Otherwise: the first of these that is new enough.
@@ -83,6 +85,10 @@ soak: $(VENV)/.dev ## The long tests: many seeds, many crashes
 .PHONY: soak-api
 soak-api: $(VENV)/.dev ## Those of the API alone: 20,000 calls good and bad, 6,000 steps beside a model
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS) tests/http
+
+.PHONY: prove
+prove: $(VENV)/.dev ## Break it on purpose and judge what is left (TIER=small, full or soak; PROVE_ARGS=...)
+	$(BIN)/python -m proof --tier $(TIER) $(PROVE_ARGS)
 
 .PHONY: sim
 sim: $(VENV)/.core ## Play and judge random worlds on a virtual clock (SEEDS=1000 FROM=0)
@@ -160,7 +166,7 @@ lock: $(VENV)/.made ## Recompile the pins from pyproject.toml (LOCK_ARGS=--upgra
 clean: ## Remove everything that the other targets have made
 	rm -rf .venv .venv-* .serve dist build htmlcov .coverage .coverage.*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks proof -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, in three steps. Each leaves a stamp, so that only a change repeats it.
 

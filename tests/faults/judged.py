@@ -13,58 +13,23 @@ The mail server decides what was delivered; the store decides when. Limits are j
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random, SystemRandom
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import apsw
-from mortal import Death, Mail, MailRoom
+from proof.judging import is_sound
+from proof.lives import RULES, SUBMISSIONS, WINDOW_MS, Case, open_app, prepare, submissions
+from proof.mail_room import Mail, MailRoom
 
-from tactful import Event, Rule, Tactful, Template
+from tactful import Event
 from tactful.core.model import Kind
 from tactful.ports import Attempt
-from tactful.testing import CaptureChannel
 from tactful.testing.checker import Asked, Copy, Ended, History, Reign, Report, check, check_limits
-
-SUBMISSIONS = 40
-PEOPLE = [f"p{number}@example.org" for number in range(6)]
-
-RULES = (
-    Rule(name="pace", types=["news"], limit="2/2s"),
-    Rule(name="bundle", types=["like"], limit="1/2s", on_limit="digest"),
-    Rule(name="flow", channels=["email"], per="channel", limit="50/s", burst=10),
-)
-WINDOW_MS = 2_000
-DIGEST = Template(name="digest", text="{% for item in items %}{{ item.text }} {% endfor %}")
-
-
-def open_app(url: str) -> Tactful:
-    """Somebody who looks at the store and sends nothing."""
-    return Tactful(url, channels=[CaptureChannel("email", address_kind="email")])
 
 
 def kind_of(type_: str) -> Kind:
     return Kind(type_, "default", "email", 1)
-
-
-@dataclass
-class Case:
-    """One store, its senders' lives, and what they told their callers."""
-
-    url: str
-    room: MailRoom
-    wanted: Sequence[dict[str, Any]]
-    receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tries: dict[str, int] = field(default_factory=dict)
-
-    def live(self, death: Death | None = None, *, url: str | None = None, owner: str = "") -> None:
-        """One sender: it is asked again for all that nobody has a receipt for."""
-        rest = [item for item in self.wanted if item["idempotency_key"] not in self.receipts]
-        self.receipts |= self.room.run(url or self.url, rest, death, owner=owner)
-        for item in rest:
-            key = item["idempotency_key"]
-            self.tries[key] = self.tries.get(key, 0) + 1
 
 
 @dataclass
@@ -207,28 +172,10 @@ def fits(mail: Mail, attempt: Attempt) -> bool:
     return attempt.counts and in_time and (attempt.outcome is None or attempt.outcome in known)
 
 
-def submissions(draw: Random) -> list[dict[str, Any]]:
-    found = []
-    for number in range(SUBMISSIONS):
-        type_ = draw.choice(("news", "like", "note"))
-        key = f"{type_}{number}"
-        to = draw.choice(PEOPLE)
-        found.append({"type": type_, "to": to, "text": f"<{key}>", "idempotency_key": key})
-    return found
-
-
-def draw_death(draw: Random) -> Death:
-    event = draw.choice(("receipt", "envelope", "taken", "later", "later"))
-    return Death(event, draw.randint(1, 7), draw.random() * 0.03)
-
-
 def play(url: str, seed: int, live: Callable[[Case, Random], None]) -> tuple[Books, int]:
     """One history: rules, senders that `live` and die, and one that lives to the end of it."""
     draw = Random(seed)
-    app = open_app(url)
-    app.rules.put(*RULES)
-    app.templates.put(DIGEST)
-    app.close()
+    prepare(url)
     with MailRoom(seed) as room:
         case = Case(url, room, submissions(draw))
         live(case, draw)
@@ -237,10 +184,7 @@ def play(url: str, seed: int, live: Callable[[Case, Random], None]) -> tuple[Boo
 
 def check_store(url: str) -> None:
     """After each kill: a file is sound, and every delivery is in exactly one state."""
-    if url.startswith("sqlite:"):
-        connection = apsw.Connection(url.removeprefix("sqlite:///"))
-        assert connection.pragma("integrity_check") == "ok"
-        connection.close()
+    assert is_sound(url)
     app = open_app(url)
     with app.store.reading() as reader:
         assert sum(reader.counts().values()) == len(reader.deliveries(limit=10_000))

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from frozen_process import LEASE_MS
-from mortal import PATIENCE_S, MailRoom
+from proof.mail_room import PATIENCE_S, MailRoom
 from shared_clock import SharedClock
 
 from tactful import Event, Rule, Settings, State, Tactful

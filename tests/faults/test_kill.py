@@ -6,8 +6,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from judged import PEOPLE, Case, check_store, draw_death, judge, open_app, play, seeds
-from mortal import Death, MailRoom
+from judged import check_store, judge, play, seeds
+from proof.lives import PEOPLE, Case, draw_death, open_app
+from proof.mail_room import Death, MailRoom
 
 from tactful import Rule, State
 from tactful.testing.smtp_sink import Fault

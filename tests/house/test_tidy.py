@@ -379,7 +379,7 @@ def pins(source: Source) -> Iterator[str]:
 
 # Which rule reads which files -----------------------------------------------------------------
 
-PYTHON = ("src/*.py", "tests/*.py", "benchmarks/*.py")
+PYTHON = ("src/*.py", "tests/*.py", "benchmarks/*.py", "proof/*.py")
 RULES: dict[Rule, tuple[str, ...]] = {
     module_size: PYTHON,
     function_size: PYTHON,

@@ -1,4 +1,4 @@
-"""What the kill tests share: senders that are killed, and a mail server that watches them.
+"""Senders that are killed, and a mail server that watches them.
 
 `MailRoom` is the other end: it takes mail, fails as a seed says, and kills whoever sends at the
 instant it was told to. What it took is all that counts as delivered.
@@ -28,6 +28,9 @@ PROGRAM = Path(__file__).with_name("mortal_process.py")
 PATIENCE_S = 90.0
 
 
+Event = Literal["receipt", "envelope", "taken", "later"]
+
+
 class Death(NamedTuple):
     """When a sender is killed: at the `nth` event of this kind in its life, 0 for never.
 
@@ -35,7 +38,7 @@ class Death(NamedTuple):
     sent. `taken`: the mail is here, its 250 is not on its way. `later`: a few milliseconds on.
     """
 
-    event: Literal["receipt", "envelope", "taken", "later"] = "taken"
+    event: Event = "taken"
     nth: int = 0
     delay_s: float = 0.0
 
@@ -63,14 +66,14 @@ class MailRoom:
     `watch` is told each event (see `Death`), in the thread that serves the sender.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, log: Path | None = None) -> None:
         self.seed = seed
         self.script: dict[int, Fault] = {}
         self.mails: list[Mail] = []
         self.refusals: dict[int, str] = {}
         self.kills = 0
         self.watch: Callable[[str], None] | None = None
-        self.sink = SmtpSink(faults=self._fault, on_message=self._took)
+        self.sink = SmtpSink(faults=self._fault, on_message=self._took, log=log)
         self._here = threading.local()
         self._lock = threading.Lock()
         self._death = Death()
@@ -169,7 +172,7 @@ class MailRoom:
             return None
         draw = Random(f"{self.seed} {number}")
         chance, later = draw.random(), draw.choice(("451 4.3.0 busy", "452 4.2.2 full"))
-        for share, made in (
+        drawn: list[tuple[float, Callable[[], Fault]]] = [
             (0.08, lambda: Fault.reply(draw.choice(("mail", "rcpt", "data", "dot")), later)),
             (0.04, lambda: Fault.reply(draw.choice(("mail", "dot")), "421 4.3.2 closing")),
             (0.03, lambda: Fault.reply("rcpt", f"550 5.7.1 not from here #{number}")),
@@ -177,7 +180,8 @@ class MailRoom:
             (0.06, lambda: Fault.reset(draw.choice(("mail", "data", "body")))),
             (0.05, lambda: Fault.reset("dot", accepted=True)),
             (0.03, lambda: Fault.close("dot", accepted=True)),
-        ):
+        ]
+        for share, made in drawn:
             chance -= share
             if chance < 0:
                 return made()

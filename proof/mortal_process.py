@@ -53,7 +53,7 @@ def main(url: str, port: str, wanted: str, until: str, owner: str) -> None:
             sys.stdin.read()
         else:
             ask(app.drain)
-        while until == "open" and sum(ask(app.counts).get(state, 0) for state in OPEN):
+        while until == "open" and any(ask(app.counts).get(state) for state in OPEN):
             changed.wait()
             changed.clear()
     app.close()
