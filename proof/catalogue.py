@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from proof import kill, syscall_kill
+from proof import disk_full, io_error, kill, power, syscall_freeze, syscall_kill
 
 _ALL = (
     kill.SCENARIO,
     syscall_kill.SCENARIO,
+    syscall_freeze.SCENARIO,
+    disk_full.SCENARIO,
+    io_error.SCENARIO,
+    power.SCENARIO,
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}

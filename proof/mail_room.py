@@ -131,10 +131,12 @@ class MailRoom:
     def _sender_process(
         self, url: str, wanted: Sequence[Mapping[str, Any]], until: str, owner: str
     ) -> subprocess.Popen[str]:
-        words = (url, str(self.sink.port), json.dumps(wanted), until, owner)
-        command = [sys.executable, str(PROGRAM), *words]
+        command = [sys.executable, str(PROGRAM), url, str(self.sink.port), until, owner]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        sender = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        assert sender.stdin is not None
+        print(json.dumps(wanted), file=sender.stdin, flush=True)
+        return sender
 
     def _count(self, event: str) -> None:
         with self._lock:

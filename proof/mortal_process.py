@@ -1,9 +1,9 @@
 """A process that accepts and sends over SMTP, for tests that kill it or its store.
 
-Started as `python mortal_process.py URL PORT JSON UNTIL OWNER`; the JSON is a list of fields for
-`send`. Each receipt is one line of JSON on the standard output, written when the caller has it. It
-ends by itself when nothing is `due`, or when nothing is `open`: when every delivery is in its final
-state; or when it is `told` so by the end of its standard input.
+Started as `python mortal_process.py URL PORT UNTIL OWNER`; the first line of the standard input is
+JSON, a list of fields for `send`. Each receipt is one line of JSON on the standard output, written
+when the caller has it. It ends by itself when nothing is `due`, or when nothing is `open`: when
+every delivery is in its final state; or when it is `told` so by the end of its standard input.
 
 While its store is away it asks again and again.
 """
@@ -38,7 +38,8 @@ def ask(question: Callable[[], T]) -> T:
             never.wait(AGAIN_S)
 
 
-def main(url: str, port: str, wanted: str, until: str, owner: str) -> None:
+def main(url: str, port: str, until: str, owner: str) -> None:
+    wanted = json.loads(sys.stdin.readline())
     mail = SmtpChannel(
         host="127.0.0.1", port=int(port), sender="tactful@example.org", connections=2, batch=4
     )
@@ -46,7 +47,7 @@ def main(url: str, port: str, wanted: str, until: str, owner: str) -> None:
     changed = threading.Event()
     app.listen(lambda _: changed.set())
     with app:
-        for fields in json.loads(wanted):
+        for fields in wanted:
             receipt = ask(partial(app.send, **fields))
             print(json.dumps([fields["idempotency_key"], receipt.to_dict()]), flush=True)
         if until == "told":

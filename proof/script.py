@@ -12,10 +12,13 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from proof.mortal_process import OPEN, ask
+from proof.mortal_process import OPEN
+from proof.mortal_process import ask as ask_again
 from proof.wire import BUSY
 from tactful import Rule, Settings, Tactful, Template
 from tactful.channels.egress import Egress
@@ -23,6 +26,19 @@ from tactful.channels.smtp import SmtpChannel
 from tactful.channels.webhook import WebhookChannel
 from tactful.core.retry import RetryPolicy
 from tactful.engine.requests import Submission
+
+T = TypeVar("T")
+
+
+class Ask(Protocol):
+    """What asks the store, and what it does while the store is away."""
+
+    def __call__(self, question: Callable[[], T], /) -> T: ...
+
+
+def ask_once(question: Callable[[], T]) -> T:
+    return question()
+
 
 SETTINGS = Settings(
     lease_ms=10_000, permit_ms=2_000, retry=RetryPolicy(base_ms=20, cap_ms=50, tries_max=50)
@@ -58,13 +74,37 @@ FIRST = [
 ]
 THEN = [item("news", ANN, "eight")]
 WANTED = len(FIRST) + len(THEN)
+WIRED = 7
+"""How many messages go: three news, a note, a webhook, the first like, and the others' digest."""
 
 
-def follow(url: str, ports: tuple[int, int], receipts: Path) -> None:
-    """Play it to the end; each receipt is a line of that file as soon as the caller has it."""
+def follow(url: str, ports: tuple[int, int], receipts: Path, *, patient: bool = True) -> None:
+    """Play it to the end; each receipt is a line of that file as soon as the caller has it.
+
+    Who is patient asks again and again while the store is away; others raise Unavailable.
+    """
+    ask: Ask = ask_again if patient else ask_once
+    app = ask(partial(engine, url, ports))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    file = os.open(receipts, flags, 0o644)
+    try:
+        ask(lambda: app.rules.put(*RULES))
+        ask(lambda: app.templates.put(DIGEST))
+        submit(app, FIRST, file, ask)
+        ask(app.tick)
+        ask(lambda: app.rules.put(FASTER))
+        submit(app, THEN, file, ask)
+        finish(app, ask)
+    finally:
+        os.close(file)
+        app.close()
+
+
+def engine(url: str, ports: tuple[int, int]) -> Tactful:
+    """One that sends, over one connection to each wire."""
     mail_port, hook_port = ports
     egress = Egress(allow_networks=["127.0.0.1"], allow_http=True, ports=[hook_port])
-    app = Tactful(
+    return Tactful(
         url,
         channels=[
             SmtpChannel(
@@ -84,28 +124,15 @@ def follow(url: str, ports: tuple[int, int], receipts: Path) -> None:
         ],
         settings=SETTINGS,
     )
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    file = os.open(receipts, flags, 0o644)
-    try:
-        ask(lambda: app.rules.put(*RULES))
-        ask(lambda: app.templates.put(DIGEST))
-        submit(app, FIRST, file)
-        ask(app.tick)
-        ask(lambda: app.rules.put(FASTER))
-        submit(app, THEN, file)
-        finish(app)
-    finally:
-        os.close(file)
-        app.close()
 
 
-def submit(app: Tactful, items: list[Submission], receipts: int) -> None:
+def submit(app: Tactful, items: list[Submission], receipts: int, ask: Ask) -> None:
     for fields in items:
         receipt = ask(partial(app.send, **fields))
         os.write(receipts, json.dumps(receipt.to_dict()).encode() + b"\n")
 
 
-def finish(app: Tactful) -> None:
+def finish(app: Tactful, ask: Ask) -> None:
     """Until nothing is open; waits for what is due next."""
     never = threading.Event()
     while True:

@@ -12,15 +12,21 @@ import sys
 from pathlib import Path
 
 from proof.script import follow
+from tactful.errors import Unavailable
+
+UNAVAILABLE = 69
 
 
 def main() -> None:
     for line in sys.stdin:
-        url, ports, receipts = json.loads(line)
+        url, ports, receipts, patient = json.loads(line)
         child = os.fork()
         if not child:
             os.kill(os.getpid(), signal.SIGSTOP)
-            follow(url, tuple(ports), Path(receipts))
+            try:
+                follow(url, tuple(ports), Path(receipts), patient=patient)
+            except Unavailable:
+                os._exit(UNAVAILABLE)
             os._exit(0)
         print(child, flush=True)
         print(os.waitpid(child, 0)[1], flush=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proof.judging import copies, is_sound, judged, lines_of, receipts_in
 from proof.script import WANTED, follow
-from proof.tracing import CALLS, Nursery, Point, at_each, points_in, spread
+from proof.tracing import CALLS, Nursery, Point, at_each, points_in, sample
 from proof.trial import LINUX, STRACE, Scenario, Tally, Trial
 from proof.wire import Wire
 
@@ -18,7 +18,7 @@ SLOTS = 4
 def play(trial: Trial, tally: Tally) -> None:
     with Nursery() as nursery:
         points = survey(nursery, trial.folder)
-    chosen = spread(points, trial.size)
+    chosen = sample(points, trial.size)
     tally.notes.append(f"{len(chosen)} of {len(points)} points")
     for point, struck in at_each(chosen, SLOTS, partial(die, trial.folder)):
         tally.points += struck
@@ -63,14 +63,17 @@ def url_in(place: Path) -> str:
     return f"sqlite:///{place / 'store.db'}"
 
 
-def settle(place: Path, where: str, tally: Tally) -> int:
-    """Judge a place where the script came to its end; gives how many copies came again."""
+def settle(place: Path, where: str, tally: Tally, most: int = 1) -> int:
+    """Judge a place where the script came to its end; gives how many copies came again.
+
+    `most` of them may have. The store is in that folder.
+    """
     arrived = lines_of(place / "arrived")
     report = judged(url_in(place), arrived, receipts_in(place / "told"))
     tally.judge(report, where)
     again = sum(count - 1 for count in copies(arrived).values())
     tally.again += again
-    if again > 1:
+    if again > most:
         tally.find(f"{where}: {again} second copies")
     if not is_sound(url_in(place)):
         tally.find(f"{where}: the file is corrupt")

@@ -28,6 +28,12 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 LOOK_S = 0.002
 CALLS = "%file,%desc,%network"
+WIRE_CALLS = frozenset(("sendto", "sendmsg", "recvfrom", "recvmsg", "poll"))
+"""What a process does at a connection."""
+
+_STOPPED = re.compile(r"--- SIGSTOP \{[^\n]*\n\d+ +--- stopped by SIGSTOP")
+"""A stop that was injected; that of its start has no first line."""
+
 _CALL = re.compile(r"^(\d+) +(\w+)\(", re.M)
 
 
@@ -42,11 +48,17 @@ class Point(NamedTuple):
 
 
 class Nursery:
-    """A process that makes the processes to be traced; a context manager."""
+    """A process that makes the processes to be traced; a context manager.
+
+    `within` is a command that runs it in another world.
+    """
+
+    def __init__(self, *within: str) -> None:
+        self._command = [*within, sys.executable, "-m", "proof.script_process"]
 
     def __enter__(self) -> Nursery:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "proof.script_process"],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -64,25 +76,43 @@ class Nursery:
 
     @contextmanager
     def child(
-        self, url: str, ports: tuple[int, int], receipts: Path, *strace: str
+        self, url: str, ports: tuple[int, int], told: Path, *strace: str, patient: bool = True
     ) -> Iterator[Child]:
         """A child that follows the script under `strace` with these options."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps([url, ports, str(receipts)]), file=self._process.stdin, flush=True)
-        child = Child(int(self._process.stdout.readline()))
-        child.await_state("Tt")
+        child = self._born(url, ports, told, patient=patient)
         tracer = subprocess.Popen(["strace", "-f", "-qq", *strace, "-p", str(child.pid)])
         try:
             child.await_tracer()
             os.kill(child.pid, signal.SIGCONT)
             yield child
-            watchdog = threading.Timer(PATIENCE_S, os.kill, (child.pid, signal.SIGKILL))
-            watchdog.start()
-            child.status = int(self._process.stdout.readline())
-            watchdog.cancel()
+            self._await_end(child)
+        except BaseException:
+            os.kill(child.pid, signal.SIGKILL)
+            raise
         finally:
             tracer.wait()
+
+    def follow(self, url: str, ports: tuple[int, int], told: Path) -> int:
+        """A child that nobody traces; gives how it ended."""
+        child = self._born(url, ports, told, patient=True)
+        os.kill(child.pid, signal.SIGCONT)
+        self._await_end(child)
+        return child.status
+
+    def _born(self, url: str, ports: tuple[int, int], told: Path, *, patient: bool) -> Child:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([url, ports, str(told), patient]), file=self._process.stdin, flush=True)
+        child = Child(int(self._process.stdout.readline()))
+        child.await_state("Tt")
+        return child
+
+    def _await_end(self, child: Child) -> None:
+        assert self._process.stdout is not None
+        watchdog = threading.Timer(PATIENCE_S, os.kill, (child.pid, signal.SIGKILL))
+        watchdog.start()
+        child.status = int(self._process.stdout.readline())
+        watchdog.cancel()
 
 
 class Child:
@@ -106,6 +136,17 @@ class Child:
             never.wait(LOOK_S)
         raise AssertionError(f"process {self.pid} never came into one of the states {states}")
 
+    def await_stopped(self, trace: Path, times: int = 1) -> bool:
+        """Until it was stopped so often, as its trace tells; False if it ends before."""
+        never = threading.Event()
+        for _ in range(round(PATIENCE_S / LOOK_S)):
+            if len(_STOPPED.findall(text_of(trace))) >= times:
+                return True
+            if self._state() in "ZX":
+                return False
+            never.wait(LOOK_S)
+        raise AssertionError(f"process {self.pid} neither stopped nor ended")
+
     def await_tracer(self) -> None:
         never = threading.Event()
         status = Path(f"/proc/{self.pid}/status")
@@ -123,12 +164,16 @@ class Child:
         return stat.rpartition(")")[2].split()[0]
 
 
+def text_of(trace: Path) -> str:
+    return trace.read_text("utf-8", "replace") if trace.exists() else ""
+
+
 def points_in(trace: Path) -> list[Point]:
     """All points of a run that was traced, in their order; those of its first thread."""
     found = []
     counts: Counter[str] = Counter()
     first = ""
-    for pid, call in _CALL.findall(trace.read_text("utf-8", "replace")):
+    for pid, call in _CALL.findall(text_of(trace)):
         first = first or pid
         if pid == first:
             counts[call] += 1
@@ -155,8 +200,17 @@ def at_each(
         yield from pool.map(turn, points)
 
 
+def sample(points: list[Point], size: int) -> list[Point]:
+    """So many of them, evenly, half of them calls at a wire; all for 0."""
+    if not size:
+        return points
+    at_wire = [point for point in points if point.call in WIRE_CALLS]
+    others = [point for point in points if point.call not in WIRE_CALLS]
+    return spread(at_wire, size // 2) + spread(others, size - size // 2)
+
+
 def spread(points: list[Point], size: int) -> list[Point]:
-    """So many of them, evenly; all for 0."""
-    if not size or size >= len(points):
+    """So many of them, evenly."""
+    if size >= len(points):
         return points
     return [points[(2 * n + 1) * len(points) // (2 * size)] for n in range(size)]

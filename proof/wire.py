@@ -54,7 +54,11 @@ class Wire:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                length = int(self.headers["content-length"])
+                text = self.rfile.read(length)
+                if len(text) < length:
+                    return  # its sender is gone
+                body = json.loads(text)
                 calls.append(self.headers["webhook-id"])
                 taken = len(calls) > 1
                 if taken:

@@ -1,0 +1,92 @@
+"""`syscall-freeze`: the script stands still at each system call, and another worker takes over.
+
+SIGSTOP strikes right after the call. The other one follows the same script: what the frozen one has
+claimed it gets when the leases end, after ten seconds. Then the frozen one goes on, and its results
+come too late: they are told as `late` and change nothing. A second copy is only possible where the
+first had passed its last look at its permit: while the final dot is on its way, and while its
+answer is waited for; of a webhook, while the request and its answer are.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from proof.script import WIRED, follow
+from proof.syscall_kill import settle, survey, url_in
+from proof.tracing import WIRE_CALLS, Nursery, Point, at_each, sample
+from proof.trial import LINUX, STRACE, Scenario, Tally, Trial
+from proof.wire import Wire
+
+SLOTS = 12
+"""Each waits most of the time for the end of a lease."""
+
+TAKEN_OVER_S = 12.0
+PER_MESSAGE = 2
+
+
+class Thaw(NamedTuple):
+    """Whether it froze, and how it ended when it went on."""
+
+    frozen: bool
+    status: int
+
+
+def play(trial: Trial, tally: Tally) -> None:
+    with Nursery() as nursery:
+        points = survey(nursery, trial.folder)
+    chosen = sample(points, trial.size)
+    tally.notes.append(f"{len(chosen)} of {len(points)} points")
+    twice: list[Point] = []
+    for point, thaw in at_each(chosen, SLOTS, partial(freeze, trial.folder)):
+        tally.points += thaw.frozen
+        tally.unreached += not thaw.frozen
+        if thaw.status:
+            tally.find(f"{point}: the frozen one ended with {thaw.status} when it went on")
+        if settle(trial.folder / str(point), str(point), tally):
+            twice.append(point)
+    tally.notes.append(f"second copies at {len(twice)} points: {', '.join(map(str, twice))}")
+    if len(twice) > PER_MESSAGE * WIRED:
+        tally.find(f"second copies at {len(twice)} points, {PER_MESSAGE * WIRED} may be")
+    for point in twice:
+        if point.call not in WIRE_CALLS:
+            tally.find(f"{point}: a second copy, and this is no call at a wire")
+
+
+def freeze(folder: Path, nursery: Nursery, point: Point) -> Thaw:
+    """Freeze there, let another one follow the script, go on, and see both to their ends."""
+    place = folder / str(point)
+    place.mkdir()
+    inject = (
+        "-e",
+        f"trace={point.call}",
+        "-e",
+        f"inject={point.call}:signal=STOP:when={point.nth}",
+    )
+    with Wire(place / "arrived") as wire:
+        url, told, trace = url_in(place), place / "told", place / "trace"
+        with (
+            ThreadPoolExecutor(1) as pool,
+            nursery.child(url, wire.ports, told, "-o", str(trace), *inject) as child,
+        ):
+            frozen = child.await_stopped(trace)
+            if frozen:
+                other = pool.submit(follow, url, wire.ports, told)
+                wait([other], TAKEN_OVER_S)
+                os.kill(child.pid, signal.SIGCONT)
+                other.result()
+        follow(url, wire.ports, told)
+    return Thaw(frozen, child.status)
+
+
+SCENARIO = Scenario(
+    "syscall-freeze",
+    "Wherever a worker freezes, only what was on the wire comes twice, and late results are void.",
+    {"small": 24, "full": 0, "soak": 0},
+    play,
+    (LINUX, STRACE),
+)
