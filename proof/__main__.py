@@ -44,7 +44,11 @@ def main() -> int:
     console.width = max(console.width, WIDTH)
     show(played, console)
     broken = sum(one.tally.broken for one in played)
-    console.print(f"{broken} promises broken" if broken else "Every promise that was tried held.")
+    console.print(
+        f"A promise was broken: {broken} findings."
+        if broken
+        else "Every promise that was tried held."
+    )
     if options.json:
         machine = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
         document = {

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from proof import disk_full, io_error, kill, power, syscall_freeze, syscall_kill
+from proof import (
+    checker,
+    disk_full,
+    io_error,
+    kill,
+    poison,
+    power,
+    syscall_freeze,
+    syscall_kill,
+)
 
 _ALL = (
     kill.SCENARIO,
@@ -11,5 +20,7 @@ _ALL = (
     disk_full.SCENARIO,
     io_error.SCENARIO,
     power.SCENARIO,
+    poison.SCENARIO,
+    checker.SCENARIO,
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}

@@ -74,8 +74,6 @@ FIRST = [
 ]
 THEN = [item("news", ANN, "eight")]
 WANTED = len(FIRST) + len(THEN)
-WIRED = 7
-"""How many messages go: three news, a note, a webhook, the first like, and the others' digest."""
 
 
 def follow(url: str, ports: tuple[int, int], receipts: Path, *, patient: bool = True) -> None:

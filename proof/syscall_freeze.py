@@ -3,8 +3,9 @@
 SIGSTOP strikes right after the call. The other one follows the same script: what the frozen one has
 claimed it gets when the leases end, after ten seconds. Then the frozen one goes on, and its results
 come too late: they are told as `late` and change nothing. A second copy is only possible where the
-first had passed its last look at its permit: while the final dot is on its way, and while its
-answer is waited for; of a webhook, while the request and its answer are.
+first had passed its last look at its permit and not yet recorded the answer: from the final dot, or
+the request of a webhook, to the record. It is the other one that sends such a copy: the frozen one
+hands over nothing more that was taken from it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from proof.script import WIRED, follow
+from proof.judging import copies, lines_of
+from proof.script import follow
 from proof.syscall_kill import settle, survey, url_in
-from proof.tracing import WIRE_CALLS, Nursery, Point, at_each, sample
+from proof.tracing import Nursery, Point, at_each, sample
 from proof.trial import LINUX, STRACE, Scenario, Tally, Trial
 from proof.wire import Wire
 
@@ -26,13 +28,13 @@ SLOTS = 12
 """Each waits most of the time for the end of a lease."""
 
 TAKEN_OVER_S = 12.0
-PER_MESSAGE = 2
 
 
 class Thaw(NamedTuple):
-    """Whether it froze, and how it ended when it went on."""
+    """Whether it froze, how many messages had arrived when it went on, and how it ended then."""
 
     frozen: bool
+    arrived: int
     status: int
 
 
@@ -47,14 +49,13 @@ def play(trial: Trial, tally: Tally) -> None:
         tally.unreached += not thaw.frozen
         if thaw.status:
             tally.find(f"{point}: the frozen one ended with {thaw.status} when it went on")
-        if settle(trial.folder / str(point), str(point), tally):
+        place = trial.folder / str(point)
+        if settle(place, str(point), tally):
             twice.append(point)
+        lines = lines_of(place / "arrived")
+        for message in copies(lines[: thaw.arrived]) & copies(lines[thaw.arrived :]):
+            tally.find(f"{point}: the frozen one sent {message} when another one had")
     tally.notes.append(f"second copies at {len(twice)} points: {', '.join(map(str, twice))}")
-    if len(twice) > PER_MESSAGE * WIRED:
-        tally.find(f"second copies at {len(twice)} points, {PER_MESSAGE * WIRED} may be")
-    for point in twice:
-        if point.call not in WIRE_CALLS:
-            tally.find(f"{point}: a second copy, and this is no call at a wire")
 
 
 def freeze(folder: Path, nursery: Nursery, point: Point) -> Thaw:
@@ -73,14 +74,16 @@ def freeze(folder: Path, nursery: Nursery, point: Point) -> Thaw:
             ThreadPoolExecutor(1) as pool,
             nursery.child(url, wire.ports, told, "-o", str(trace), *inject) as child,
         ):
+            arrived = 0
             frozen = child.await_stopped(trace)
             if frozen:
                 other = pool.submit(follow, url, wire.ports, told)
                 wait([other], TAKEN_OVER_S)
+                arrived = len(lines_of(wire.log))
                 os.kill(child.pid, signal.SIGCONT)
                 other.result()
         follow(url, wire.ports, told)
-    return Thaw(frozen, child.status)
+    return Thaw(frozen, arrived, child.status)
 
 
 SCENARIO = Scenario(

@@ -1,6 +1,6 @@
 """The checker is checked: a right limiter passes, and each way of getting it wrong is found.
 
-`reference_limiter` writes histories from seeds; a failing test prints the seed.
+`proof.buggy_limiter` writes histories from seeds; a failing test prints the seed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_limiter import BUGS, HOUR, Limiter
+from proof.buggy_limiter import BUGS, HOUR, Limiter
 
 from tactful.verify import Report, verify
 

@@ -44,10 +44,11 @@ def batches(jobs: Sequence[Job], channel: Channel) -> list[list[Job]]:
 
     What has been left without an answer before goes alone and last, so that a message that breaks
     its channel takes no other down with it. What must not be sent twice goes alone, too: only what
-    has begun is in doubt after a crash, and that is said of a portion as a whole.
+    has begun is in doubt after a crash, and that is said of a portion as a whole. What comes back
+    from a worker that vanished before it had begun goes alone as well: it may be what killed it.
     """
-    calm = [job for job in jobs if not (job.crashes or job.alone)]
-    single = [job for job in jobs if job.alone and not job.crashes]
+    calm = [job for job in jobs if not (job.wary or job.alone)]
+    single = [job for job in jobs if (job.alone or job.returned) and not job.crashes]
     suspect = sorted((job for job in jobs if job.crashes), key=lambda job: job.crashes)
     size = max(1, channel.batch)
     portions = [calm[at : at + size] for at in range(0, len(calm), size)]
@@ -60,11 +61,14 @@ def deliver(
     """Compose and hand over jobs of one channel; one outcome each, in order.
 
     That the hand-over begins is written down first. It need not reach the disk: it tells what a
-    process that died had in its hands; after a power cut everything claimed counts as begun.
+    process that died had in its hands; after a power cut everything claimed counts as begun. Of
+    what may have taken a worker down it is written before it is composed: that can kill, too.
     """
-    made = [_made(job, composer, book) for job in jobs]
     try:
-        ours = _begin([job for job, m in zip(jobs, made, strict=True) if _goes(m)], store)
+        ours = _begin([job for job in jobs if job.wary], store)
+        made = [_made(job, composer, book) for job in jobs]
+        going = zip(jobs, made, strict=True)
+        ours |= _begin([job for job, m in going if _goes(m) and not job.wary], store)
     except Unavailable as error:
         return [Sent(job, Retry(f"not begun: {error}", counted=False)) for job in jobs]
     ready = [

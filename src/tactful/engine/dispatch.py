@@ -62,6 +62,7 @@ class Job:
 
     `number` and `at` are those of the attempt; `may_go` is the permit to hand it over. `alone`
     keeps it out of the company of others: what is in doubt after a crash is this one at most.
+    `returned`: the worker that had it last vanished before its hand-over had begun.
     """
 
     delivery: Delivery
@@ -72,6 +73,12 @@ class Job:
     at: Millis
     may_go: Callable[[], bool]
     alone: bool = False
+    returned: bool = False
+
+    @property
+    def wary(self) -> bool:
+        """Whether it may be what took a worker down."""
+        return self.returned or self.crashes > 0
 
     @property
     def claims(self) -> list[tuple[str, int]]:
@@ -113,9 +120,11 @@ class Dispatch:
             if ours:
                 tx.renew(ours, now + self._context.settings.lease_ms)
             others = [row for row in rows if row.id not in in_flight]
-            give_back(tx, others, now)
+            returned = give_back(tx, others, now)
             others = left_going(tx, others, now)
             jobs = _Round(self._context, tx, now, until).run(others)
+        for job in jobs:
+            job.returned = any(id_ in returned for id_, _ in job.claims)
         return Claim(jobs, len(rows))
 
 

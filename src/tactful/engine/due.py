@@ -27,11 +27,14 @@ def beyond(tx: Tx, rows: Sequence[Delivery], now: Millis, view: int) -> list[Del
     ]
 
 
-def give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> None:
-    """What vanished before its hand-over began is queued as if it had not been claimed."""
+def give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> frozenset[str]:
+    """What vanished before its hand-over began is queued as if it had not been claimed.
+
+    Gives the ids of those deliveries.
+    """
     idle = [row for row in rows if row.state is State.SENDING and not row.begun]
     if not idle:
-        return
+        return frozenset()
     results, verdicts = [], []
     for row in idle:
         results.append(back_to(State.QUEUED, row, now))
@@ -40,6 +43,7 @@ def give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> None:
         )
         row.state = State.QUEUED
     tx.settle(results, verdicts)
+    return frozenset(row.id for row in idle)
 
 
 def left_going(tx: Tx, rows: Sequence[Delivery], now: Millis) -> list[Delivery]:

@@ -172,7 +172,7 @@ class Limiter:
 
     def strike(self, one: Waiting) -> None:
         """What can go wrong with a delivery that waits."""
-        bad = {
+        bad: dict[str, dict[str, Any]] = {
             "a delivery falls out of the queue": {},
             "expired before its time": {"state": "expired", "expires_at": self.now + HOUR},
             "rejected after it was accepted": {"state": "rejected"},
