@@ -36,11 +36,13 @@ class Death(NamedTuple):
 
     `receipt`: a caller has been answered. `envelope`: the recipient was named, the data was not
     sent. `taken`: the mail is here, its 250 is not on its way. `later`: a few milliseconds on.
+    With `to`, only what is for that address is an event.
     """
 
     event: Event = "taken"
     nth: int = 0
     delay_s: float = 0.0
+    to: str = ""
 
 
 @dataclass(slots=True)
@@ -63,15 +65,22 @@ class Mail:
 class MailRoom:
     """See the module. Without a seed nothing fails by itself; `script` says what else does.
 
-    `watch` is told each event (see `Death`), in the thread that serves the sender.
+    `watch` is told each event (see `Death`), in the thread that serves the sender. Senders never
+    give up, unless their `habits` are those of anybody. `endings` are their exit codes.
     """
 
-    def __init__(self, seed: int | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        seed: int | None = None,
+        log: Path | None = None,
+        habits: Literal["patient", "anybody"] = "patient",
+    ) -> None:
         self.seed = seed
+        self.habits = habits
+        self.endings: list[int] = []
         self.script: dict[int, Fault] = {}
         self.mails: list[Mail] = []
         self.refusals: dict[int, str] = {}
-        self.kills = 0
         self.watch: Callable[[str], None] | None = None
         self.sink = SmtpSink(faults=self._fault, on_message=self._took, log=log)
         self._here = threading.local()
@@ -114,8 +123,12 @@ class MailRoom:
         assert not hung, "the sender did not come to an end"
         assert code == 0 or self._death.nth, f"the sender ended with {code}"
         assert code in (0, -9)
-        self.kills += code != 0
+        self.endings.append(code)
         return receipts
+
+    @property
+    def kills(self) -> int:
+        return sum(code != 0 for code in self.endings)
 
     @contextmanager
     def colleague(self, url: str, owner: str) -> Iterator[None]:
@@ -132,16 +145,18 @@ class MailRoom:
         self, url: str, wanted: Sequence[Mapping[str, Any]], until: str, owner: str
     ) -> subprocess.Popen[str]:
         command = [sys.executable, str(PROGRAM), url, str(self.sink.port), until, owner]
+        command.append(self.habits)
         pipe = subprocess.PIPE
         sender = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         assert sender.stdin is not None
         print(json.dumps(wanted), file=sender.stdin, flush=True)
         return sender
 
-    def _count(self, event: str) -> None:
+    def _count(self, event: str, to: str = "") -> None:
         with self._lock:
-            self._seen[event] += 1
-            due = self._death.nth and self._seen[event] == self._death.nth
+            wanted = self._death.to in ("", to)
+            self._seen[event] += wanted
+            due = wanted and self._death.nth and self._seen[event] == self._death.nth
         if self.watch is not None:
             self.watch(event)
         sender = self._sender
@@ -166,7 +181,7 @@ class MailRoom:
             return fault if fault is not None and fault.stage == "mail" else None
         if fault is not None and fault.text.startswith("5"):
             self.refusals[number] = envelope.rcpt_tos[0]
-        self._count("envelope")
+        self._count("envelope", envelope.rcpt_tos[0])
         return fault
 
     def _drawn(self, number: int) -> Fault | None:
@@ -195,14 +210,13 @@ class MailRoom:
         self._here.before = mail
         with self._lock:
             self.mails.append(mail)
-        self._count("taken")
-        self._count("later")
+        self._count("taken", mail.to)
+        self._count("later", mail.to)
 
 
 def read(received: Received, *, swallowed: bool) -> Mail:
     """What a receiver can tell from a mail."""
-    found = email.message_from_bytes(received.data, policy=email.policy.default)
-    assert isinstance(found, email.message.EmailMessage)
+    found = parsed(received)
     return Mail(
         str(found["Message-ID"]).strip("<>").partition("@")[0],
         received.rcpt_tos[0],
@@ -211,3 +225,10 @@ def read(received: Received, *, swallowed: bool) -> Mail:
         tuple(re.findall(r"<(\w+)>", found.get_content())),
         swallowed,
     )
+
+
+def parsed(received: Received) -> email.message.EmailMessage:
+    """A mail as a receiver reads it."""
+    found = email.message_from_bytes(received.data, policy=email.policy.default)
+    assert isinstance(found, email.message.EmailMessage)
+    return found

@@ -1,11 +1,12 @@
 """A process that accepts and sends over SMTP, for tests that kill it or its store.
 
-Started as `python mortal_process.py URL PORT UNTIL OWNER`; the first line of the standard input is
-JSON, a list of fields for `send`. Each receipt is one line of JSON on the standard output, written
-when the caller has it. It ends by itself when nothing is `due`, or when nothing is `open`: when
-every delivery is in its final state; or when it is `told` so by the end of its standard input.
+Started as `python mortal_process.py URL PORT UNTIL OWNER [HABITS]`; the first line of the standard
+input is JSON, a list of fields for `send`. Each receipt is one line of JSON on the standard output,
+written when the caller has it. It ends by itself when nothing is `due`, or when nothing is `open`:
+when every delivery is in its final state; or when it is `told` so by the end of its standard input.
 
-While its store is away it asks again and again.
+While its store is away it asks again and again. Its habits are `patient`, or those of `anybody`,
+who submits everything before the first hand-over, and says nothing of it.
 """
 
 import json
@@ -13,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tactful import Settings, State, Tactful
 from tactful.channels.smtp import SmtpChannel
@@ -38,18 +39,22 @@ def ask(question: Callable[[], T]) -> T:
             never.wait(AGAIN_S)
 
 
-def main(url: str, port: str, until: str, owner: str) -> None:
+def main(url: str, port: str, until: str, owner: str, habits: str = "patient") -> None:
     wanted = json.loads(sys.stdin.readline())
-    mail = SmtpChannel(
-        host="127.0.0.1", port=int(port), sender="tactful@example.org", connections=2, batch=4
-    )
-    app = Tactful(url, channels=[mail], settings=Settings(retry=PATIENT), owner=owner)
+    patient = habits == "patient"
+    options: dict[str, Any] = {"connections": 2, "batch": 4} if patient else {}
+    mail = SmtpChannel(host="127.0.0.1", port=int(port), sender="tactful@example.org", **options)
+    settings = Settings(retry=PATIENT) if patient else Settings()
+    app = Tactful(url, channels=[mail], settings=settings, owner=owner)
     changed = threading.Event()
     app.listen(lambda _: changed.set())
+    if not patient:
+        app.send_many(wanted)
+        wanted = []
     with app:
         for fields in wanted:
             receipt = ask(partial(app.send, **fields))
-            print(json.dumps([fields["idempotency_key"], receipt.to_dict()]), flush=True)
+            print(json.dumps([fields.get("idempotency_key"), receipt.to_dict()]), flush=True)
         if until == "told":
             sys.stdin.read()
         else:

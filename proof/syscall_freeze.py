@@ -5,7 +5,7 @@ claimed it gets when the leases end, after ten seconds. Then the frozen one goes
 come too late: they are told as `late` and change nothing. A second copy is only possible where the
 first had passed its last look at its permit and not yet recorded the answer: from the final dot, or
 the request of a webhook, to the record. It is the other one that sends such a copy: the frozen one
-hands over nothing more that was taken from it.
+hands over nothing more that was taken from it, unless half of a webhook's request is sent already.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def play(trial: Trial, tally: Tally) -> None:
             twice.append(point)
         lines = lines_of(place / "arrived")
         for message in copies(lines[: thaw.arrived]) & copies(lines[thaw.arrived :]):
-            tally.find(f"{point}: the frozen one sent {message} when another one had")
+            half_sent = message.endswith("@hook>") and point.call == "sendto"
+            if not half_sent:
+                tally.find(f"{point}: the frozen one sent {message} when another one had")
     tally.notes.append(f"second copies at {len(twice)} points: {', '.join(map(str, twice))}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from acceptance_world import DAY, HOUR, MINUTE, SECOND, START, World, most_in
-from killing import Killer
+from proof.mail_room import Death, MailRoom
 
 from tactful import NotificationType, Recipient, Rule, Settings, State, Tactful, errors
 
@@ -218,12 +218,12 @@ def test_con_3_a_second_rule_counts_what_was_sent_before_it(shop: World) -> None
 def test_con_5_a_limit_holds_over_kills_and_restarts(lasting: World) -> None:
     lasting.app.rules.put(Rule("news", types=["news"], limit="1/day"))
     ann = {"type": "news", "to": "ann@example.org", "text": "news"}
-    with Killer() as killer:
-        endings = [killer.run(lasting.url, [ann], kill_at=1)]
-        endings += [killer.run(lasting.url, [ann]) for _ in range(4)]
-        taken = killer.recipients()
+    with MailRoom(habits="anybody") as room:
+        for death in (Death("taken", 1), *[None] * 4):
+            room.run(lasting.url, [ann], death, "due")
+        taken = [mail.to for mail in room.mails]
     # The clock of the processes is the real one: by it, all is within one minute.
-    assert [ending < 0 for ending in endings] == [True] + [False] * 4
+    assert [ending < 0 for ending in room.endings] == [True] + [False] * 4
     assert taken == ["ann@example.org"]
     assert lasting.app.counts() == {State.DEFERRED: 5}
 
@@ -232,25 +232,26 @@ def test_con_5_nothing_accepted_is_lost_over_kills_and_the_limit_holds(lasting: 
     lasting.app.rules.put(Rule("news", types=["news"], limit="1/s"))
     wanted = [{"type": "news", "to": "ann@example.org", "text": str(n)} for n in range(3)]
     attempts: list[int] = []
-    with Killer() as killer:
-        killer.run(lasting.url, wanted, kill_at=1)
+    with MailRoom(habits="anybody") as room:
+        room.run(lasting.url, wanted, Death("taken", 1), "due")
         finished = 0
-        for kill_at in (2, 4, None):
+        for death in (Death("taken", 1), Death("taken", 1), None):
             # Each process ends when nothing is due; the next slot is in the future then.
             for _ in range(40):
-                if killer.run(lasting.url, kill_at=kill_at) < 0:
+                room.run(lasting.url, (), death, "due")
+                if room.endings[-1] < 0:
                     break
                 finished = lasting.app.counts().get(State.SENT, 0)
                 if finished == 3:
                     break
-        taken = [message.at_monotonic for message in killer.sink.messages]
+        taken = [mail.at for mail in room.mails]
     for delivery in lasting.app.deliveries():
         attempts += [attempt.at for attempt in lasting.app.why(delivery.id).attempts]
 
     assert lasting.app.counts() == {State.SENT: 3}
     assert most_in(attempts, SECOND) == 1
     # On the wire as well, but for the time that a mail takes to get there.
-    assert most_in([int(at * 1000) for at in taken], SECOND // 2) == 1
+    assert most_in(taken, SECOND // 2) == 1
     # Each of the three kills leaves one mail in doubt.
     assert len(taken) <= 3 + 3
 

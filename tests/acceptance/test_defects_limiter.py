@@ -1,6 +1,5 @@
 """A1 to A19: how a naive limiter fails, each once more."""
 
-import subprocess
 import sys
 import threading
 from collections import Counter
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 from acceptance_world import DAY, HOUR, MINUTE, SECOND, START, YEAR, World
-from killing import PROGRAM, Killer
+from proof.mail_room import MailRoom
 
 from tactful import (
     Accepted,
@@ -86,14 +85,13 @@ def news(to: str) -> dict[str, str]:
 
 def test_a_3_four_processes_on_one_store_are_one_limit(lasting: World) -> None:
     lasting.app.rules.put(ONE_NEWS)
-    wanted = "[" + ",".join(['{"type": "news", "to": "ann@example.org", "text": "x"}'] * 5) + "]"
-    with Killer() as killer:
-        command = [sys.executable, str(PROGRAM), lasting.url, str(killer.sink.port), wanted]
-        processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
-        outputs = [process.communicate(timeout=60)[0] for process in processes]
+    wanted = [{"type": "news", "to": "ann@example.org", "text": "x"}] * 5
+    with MailRoom(habits="anybody") as room, ThreadPoolExecutor(4) as pool:
+        for sender in [pool.submit(room.run, lasting.url, wanted, None, "due") for _ in range(4)]:
+            sender.result()
 
-    assert outputs == [b"ready\ndone\n"] * 4
-    assert killer.recipients() == ["ann@example.org"]
+    assert room.endings == [0] * 4
+    assert [mail.to for mail in room.mails] == ["ann@example.org"]
     states = lasting.app.counts()
     assert states == {State.SENT: 1, State.REJECTED: 19}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import parsed
+from proof.mail_room import parsed
 
 import tactful
 from tactful import Recipient, Rule, Settings, State, Tactful, Template

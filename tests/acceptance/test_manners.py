@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from acceptance_world import DAY, HOUR, MINUTE, SECOND, START, World, most_in
-from killing import Killer
+from proof.mail_room import Death, MailRoom
 
 from tactful import (
     Message,
@@ -254,12 +254,10 @@ def test_lim_12_a_message_that_kills_its_process_takes_no_other_with_it(
     mail = CaptureChannel("email", address_kind="email")
     lasting = make_world(file_url, channels=[mail], clock=SystemClock())
     lasting.app.send_many([{"type": "news", "to": who, "text": "x"} for who in (poison, *people)])
-    with Killer() as killer:
-        killer.kill_for = poison
-        endings = [killer.run(lasting.url)]
-        while endings[-1] < 0 and len(endings) < 10:
-            endings.append(killer.run(lasting.url))
-        taken = killer.recipients()
+    with MailRoom(habits="anybody") as room:
+        while room.kills == len(room.endings) < 10:
+            room.run(lasting.url, (), Death("taken", 1, to=poison), "due")
+        taken = [mail.to for mail in room.mails]
 
     assert taken.count(poison) == 5
     assert set(taken) == {poison, *people}

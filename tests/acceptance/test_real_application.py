@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from acceptance_world import World
-from killing import Killer, parsed
+from proof.mail_room import Death, MailRoom, parsed
 
 from tactful import Event, NotificationType, Recipient, State, Tactful
 from tactful.testing import CaptureChannel
@@ -15,27 +15,27 @@ AUDIENCE = 2000
 
 def test_pro_1_a_broadcast_survives_being_killed_in_the_middle(file_url: str) -> None:
     people = [f"user{number}@example.org" for number in range(AUDIENCE)]
-    with Killer() as killer:
+    with MailRoom(habits="anybody") as room:
         app = Tactful(file_url, channels=[CaptureChannel("email", address_kind="email")])
         app.recipients.put_many([Recipient(who, email=who) for who in people])
         code = app.broadcast(type="news", subject="Today", text="As accepted.").notification_id
         app.close()
 
         # In the first step of the fan-out, twice in the middle, and near the end.
-        endings = [killer.run(file_url, kill_at=at) for at in (1, 600, 1300, 1950)]
-        endings.append(killer.run(file_url))
+        for nth in (1, 600, 700, 600, 0):
+            room.run(file_url, (), Death("taken", nth), "due")
 
-        taken = Counter(killer.recipients())
-        mails = {parsed(message)["Message-ID"] for message in killer.sink.messages}
+        taken = Counter(mail.to for mail in room.mails)
+        mails = {parsed(message)["Message-ID"] for message in room.sink.messages}
         words = {
             (mail["Subject"], mail.get_content().strip())
-            for mail in map(parsed, killer.sink.messages[::100])
+            for mail in map(parsed, room.sink.messages[::100])
         }
     app = Tactful(file_url, channels=[CaptureChannel("email", address_kind="email")])
     deliveries = app.deliveries(notification_id=code, limit=AUDIENCE * 2)
     rescued = {event.recipient for event in app.events(name="rescued", limit=AUDIENCE * 9)}
 
-    assert [ending < 0 for ending in endings] == [True, True, True, True, False]
+    assert [ending < 0 for ending in room.endings] == [True, True, True, True, False]
     assert sorted(delivery.recipient for delivery in deliveries) == sorted(people)
     assert Counter(delivery.state for delivery in deliveries) == {State.SENT: AUDIENCE}
     # None is lost. A second copy is one that was in the air at a kill, and it says so.
@@ -50,19 +50,19 @@ def test_pro_1_a_broadcast_survives_being_killed_in_the_middle(file_url: str) ->
 def test_pro_1_being_killed_again_and_again_loses_nobody(file_url: str) -> None:
     """A kill says nothing about messages that were only waiting for their turn."""
     people = [f"user{number}@example.org" for number in range(300)]
-    with Killer() as killer:
+    with MailRoom(habits="anybody") as room:
         app = Tactful(file_url, channels=[CaptureChannel("email", address_kind="email")])
         app.send_many([{"type": "news", "to": who, "text": "For you."} for who in people])
         app.close()
 
-        endings = [killer.run(file_url, kill_at=at) for at in range(10, 110, 10)]
-        endings.append(killer.run(file_url))
-        taken = set(killer.recipients())
+        for nth in (*[10] * 10, 0):
+            room.run(file_url, (), Death("taken", nth), "due")
+        taken = {mail.to for mail in room.mails}
     app = Tactful(file_url, channels=[CaptureChannel("email", address_kind="email")])
     states = app.counts()
     app.close()
 
-    assert [ending < 0 for ending in endings] == [True] * 10 + [False]
+    assert [ending < 0 for ending in room.endings] == [True] * 10 + [False]
     assert states == {State.SENT: 300}
     assert taken == set(people)
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import select
 import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,7 +17,17 @@ from standardwebhooks import Webhook
 
 from tactful.channels.webhook import WebhookChannel, retry_after_ms, verify_signature
 from tactful.core.errors import ConfigError, RequestError
-from tactful.core.model import DAY, MINUTE, SECOND, Accepted, Outcome, Rejected, Retry, Unknown
+from tactful.core.model import (
+    DAY,
+    MINUTE,
+    PERMIT_ENDED,
+    SECOND,
+    Accepted,
+    Outcome,
+    Rejected,
+    Retry,
+    Unknown,
+)
 from tactful.runtime.clock import SystemClock
 
 SECRET = "whsec_" + base64.b64encode(b"an old secret of thirty-two byte").decode()
@@ -39,6 +50,23 @@ def sent(answer: Any = None, **options: Any) -> tuple[Outcome, Hooks]:
     with Hooks(answer) as hooks:
         (outcome,) = channel_to(hooks.port, **options).send([message()])
     return outcome, hooks
+
+
+def test_a_permit_is_looked_at_when_there_is_a_connection():
+    """A worker that stood still while it connected hands nothing over."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected: list[bool] = []
+
+        def may_go() -> bool:
+            connected.append(bool(select.select([listener], [], [], 0)[0]))
+            return False
+
+        outcomes = channel_to(listener.getsockname()[1]).send([message(may_go=may_go)])
+        with listener.accept()[0] as wire:
+            received = wire.recv(1)
+
+    assert outcomes == [PERMIT_ENDED]
+    assert (connected, received) == ([True], b"")
 
 
 # What is sent ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from proof.catalogue import SCENARIOS
 from proof.trial import Need, Scenario, Tally, Trial
 
 from proof import __main__ as program
+from proof import page
 
 SIZES = {"small": 1, "full": 2, "soak": 3}
 
@@ -78,6 +79,16 @@ def test_what_this_machine_cannot_do_is_named_and_fails_nothing(prove) -> None:
     assert code == 0
     assert "night: NOT RUN, it needs a lighthouse" in out
     assert document["scenarios"][0]["not_run"] == ["a lighthouse"]
+
+
+def test_the_page_shows_what_was_found_last() -> None:
+    """docs/guarantees.md has exactly the figures of proof/results, and every scenario."""
+    documents = page.results()
+    text = page.PAGE.read_text("utf-8")
+
+    assert page.rewritten(text, page.table(documents)) == text
+    assert [document["broken"] for document in documents] == [0] * len(documents)
+    assert [name for name in SCENARIOS if f"--only {name}`" not in text] == []
 
 
 def test_every_scenario_has_a_size_for_each_tier() -> None:

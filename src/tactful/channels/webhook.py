@@ -31,6 +31,7 @@ from tactful.channels.egress import (
     Session,
     Target,
     UnreachableError,
+    WithheldError,
     wall_clock,
 )
 from tactful.core.errors import ConfigError, RequestError
@@ -99,10 +100,7 @@ class WebhookChannel:
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         """Post each message, one after the other; see `ports.Channel.send`."""
         with self._egress.session() as session:
-            return [
-                self._post(message, session) if message.may_go() else PERMIT_ENDED
-                for message in messages
-            ]
+            return [self._post(message, session) for message in messages]
 
     def close(self) -> None:
         """Nothing is open between calls."""
@@ -130,10 +128,12 @@ class WebhookChannel:
             target = self._target or self._egress.target(message.address.strip(), "address")
             body = body_of(message)
             headers = self._headers(message, target, body)
-            answer = session.post(target, headers, body)
+            answer = session.post(target, headers, body, message.may_go)
         except RequestError as error:
             # Not the value: an outcome is stored and shown, and a URL may be a secret.
             return Rejected(f"{error.field}: {error.bound}")
+        except WithheldError:
+            return PERMIT_ENDED
         except ForbiddenError as error:
             return Rejected(str(error))
         except UnreachableError as error:

@@ -8,6 +8,7 @@ from tactful.channels.egress.client import (
     LostError,
     Session,
     UnreachableError,
+    WithheldError,
     wall_clock,
 )
 from tactful.channels.egress.target import Target
@@ -21,5 +22,6 @@ __all__ = [
     "Session",
     "Target",
     "UnreachableError",
+    "WithheldError",
     "wall_clock",
 ]

@@ -56,6 +56,10 @@ class UnreachableError(EgressError):
     """No connection came about. Nothing was sent."""
 
 
+class WithheldError(EgressError):
+    """When all was ready to be sent, it was not to go any more. Nothing was sent."""
+
+
 class LostError(EgressError):
     """No answer that can be read came back, and the request may have arrived."""
 
@@ -223,12 +227,26 @@ class Session:
         """Send one GET; raises ForbiddenError, UnreachableError, LostError."""
         return self._ask("GET", target, headers or {}, None)
 
-    def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send one POST; raises ForbiddenError, UnreachableError, LostError."""
-        return self._ask("POST", target, headers, body)
+    def post(
+        self,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes,
+        may_go: Callable[[], bool] = lambda: True,
+    ) -> Answer:
+        """Send one POST, if it still `may_go` when there is a connection.
+
+        Raises ForbiddenError, UnreachableError, WithheldError, LostError.
+        """
+        return self._ask("POST", target, headers, body, may_go)
 
     def _ask(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        may_go: Callable[[], bool] = lambda: True,
     ) -> Answer:
         deadline = self._egress.deadline()
         wire = self._wires.pop(target.origin, None)
@@ -240,6 +258,8 @@ class Session:
         reusable = False
         try:
             request = _Request(method, target, headers, body)
+            if not may_go():
+                raise WithheldError(f"not sent to {target.authority}: it was too late")
             answer, reusable = _exchange(wire, deadline, request)
             return answer
         finally:
