@@ -5,7 +5,8 @@ claimed it gets when the leases end, after ten seconds. Then the frozen one goes
 come too late: they are told as `late` and change nothing. A second copy is only possible where the
 first had passed its last look at its permit and not yet recorded the answer: from the final dot, or
 the request of a webhook, to the record. It is the other one that sends such a copy: the frozen one
-hands over nothing more that was taken from it, unless half of a webhook's request is sent already.
+hands over nothing more that was taken from it. There is one exception: a webhook that freezes while
+its request is being sent, which goes on where it stopped, after the last look at its permit.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ SLOTS = 12
 """Each waits most of the time for the end of a lease."""
 
 TAKEN_OVER_S = 12.0
+
+SENDING = ("poll", "sendto")
+"""What a socket with a timeout does to send: it waits until there is room, and then it sends."""
 
 
 class Thaw(NamedTuple):
@@ -54,8 +58,7 @@ def play(trial: Trial, tally: Tally) -> None:
             twice.append(point)
         lines = lines_of(place / "arrived")
         for message in copies(lines[: thaw.arrived]) & copies(lines[thaw.arrived :]):
-            half_sent = message.endswith("@hook>") and point.call == "sendto"
-            if not half_sent:
+            if not (message.endswith("@hook>") and point.call in SENDING):
                 tally.find(f"{point}: the frozen one sent {message} when another one had")
     tally.notes.append(f"second copies at {len(twice)} points: {', '.join(map(str, twice))}")
 
