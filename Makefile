@@ -123,6 +123,10 @@ bench-admission: $(VENV)/.dev ## Measure how fast much is admitted at once (BENC
 bench-limiter: $(VENV)/.dev ## Measure the limiter on Valkey, beside libraries (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.limiter $(BENCH_ARGS)
 
+.PHONY: bench-bloat
+bench-bloat: $(VENV)/.dev ## Measure what PostgreSQL's tables become under a long load (BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks.bloat $(BENCH_ARGS)
+
 .PHONY: bench-http
 bench-http: $(VENV)/.dev ## Measure submissions through one API process (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.http $(BENCH_ARGS)

@@ -28,6 +28,7 @@ from tactful.stores.postgres.connection import (
 from tactful.stores.postgres.copying import PostgresTables
 from tactful.stores.postgres.presence import Presence
 from tactful.stores.postgres.reading import PostgresReader
+from tactful.stores.postgres.sweeping import Sweeper
 from tactful.stores.postgres.writing import CHANNEL, PostgresTx
 from tactful.stores.relational.copying import Tables
 from tactful.stores.urls import without_password
@@ -47,6 +48,7 @@ class PostgresStore:
         self._sql = load_queries(PACKAGE)
         self._pool = Pool(url)
         self._presence = Presence(url, CHANNEL)
+        self._sweeper = Sweeper(url)
         try:
             with self._connection() as connection:
                 self.schema = migrate(connection, only_new=not migrated)
@@ -62,6 +64,7 @@ class PostgresStore:
             tx = PostgresTx(connection, self._sql)
             yield tx
             tx.finish()
+        self._sweeper.left(tx.left_queue)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -122,6 +125,7 @@ class PostgresStore:
     def close(self) -> None:
         """See `ports.Store.close`."""
         self._presence.close()
+        self._sweeper.close()
         self._pool.close()
 
     @contextmanager

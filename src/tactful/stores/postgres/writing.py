@@ -175,10 +175,12 @@ class PostgresTx(Guarded):
     """`ports.Tx` on a connection of its own.
 
     Events are kept until the end: the lock that orders them is held for the commit alone.
+    `left_queue` counts the deliveries that it has taken off the queue.
     """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.left_queue = 0
         self._events: list[Event] = []
         self._stirred = False
 
@@ -226,6 +228,12 @@ class PostgresTx(Guarded):
     def last_event(self) -> int:
         self._write_events()
         return super().last_event()
+
+    def _many(self, name: str, rows: Sequence[Row]) -> int:
+        changed = super()._many(name, rows)
+        if name == "leave_queue":
+            self.left_queue += changed
+        return changed
 
     def _write_events(self) -> None:
         if self._events:
