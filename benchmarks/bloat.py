@@ -71,6 +71,15 @@ class Look:
         ((found,),) = self._connection.execute(query).fetchall()
         return int(found)
 
+    def sessions(self) -> int:
+        """How many sessions others have on the database."""
+        query = (
+            "SELECT count(*) - 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND backend_type = 'client backend'"
+        )
+        ((found,),) = self._connection.execute(query).fetchall()
+        return int(found)
+
     def version(self) -> str:
         return self._connection.info.parameter_status("server_version") or ""
 
@@ -106,6 +115,7 @@ def measure(count: int, queued: int, people: int) -> dict[str, Any]:
         began = look.sizes()
         looks = [{"admitted": admitted, **began}]
         log, server_us, own_us = look.written(), processor_us(server.pid), time.process_time() * 1e6
+        sessions = 0
         with app:
             started = time.perf_counter()
             while admitted < count:
@@ -114,6 +124,7 @@ def measure(count: int, queued: int, people: int) -> dict[str, Any]:
                     continue
                 app.send_many(list(items(admitted, people)))
                 admitted += PORTION
+                sessions = max(sessions, look.sessions())
                 if admitted % (count // 10) == 0:
                     looks.append({"admitted": admitted, **look.sizes()})
                     print(json.dumps(looks[-1]), flush=True)
@@ -131,6 +142,7 @@ def measure(count: int, queued: int, people: int) -> dict[str, Any]:
                 for table in GROWING
                 for heap, indexes in [look.size(table)]
             },
+            "most_sessions": sessions,
             "looks": looks,
         }
         app.close()

@@ -89,6 +89,7 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
         "receipts.url": "https://example.org",
         "receipts.ses.topics": "arn:aws:sns:eu-west-1:1:a",
         "submission.port": "2587",
+        "store_connections": "20",
     }
     environ = {
         "TACTFUL_" + key.upper().replace(".", "_"): values.get(

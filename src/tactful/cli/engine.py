@@ -13,6 +13,7 @@ from tactful.channels.rehearsal import Rehearsal
 from tactful.cli.options import wanted
 from tactful.config import Config, load
 from tactful.ports import Probe, Tracer
+from tactful.stores.chosen import open_store
 
 
 def configured() -> Config:
@@ -25,7 +26,7 @@ def build(config: Config, owner: str = "", probe: Probe | None = None) -> Tactfu
     """An engine as configured: the first of mail, webhooks and Apprise is the default channel."""
     channels = [Rehearsal(channel) for channel in config.channels()]
     return Tactful(
-        config.store,
+        open_store(config.store, pool=config.store_pool, connections=config.store_connections),
         channels=channels,
         settings=config.engine,
         unsubscribe=config.unsubscribe,

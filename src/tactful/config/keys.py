@@ -19,6 +19,8 @@ NAMED: Final = ("rules", "types", "templates", "apprise")
 
 KEYS: Final[Mapping[str, values.Reader]] = {
     "store": values.text,
+    "store_pool": values.text,
+    "store_connections": values.whole(2, 1_000),
     "unsubscribe": values.text,
     "tracking": values.text,
     "engine.lease": values.duration,
@@ -105,7 +107,8 @@ KEYS: Final[Mapping[str, values.Reader]] = {
 """Every key that can be set, with the function that reads its value."""
 
 SECRET_KEYS: Final = (
-    *("store", "smtp.username", "smtp.password", "smtp.backup.username", "smtp.backup.password"),
+    *("store", "store_pool"),
+    *("smtp.username", "smtp.password", "smtp.backup.username", "smtp.backup.password"),
     *("smtp.dkim.key", "smtp.dkim.second_key", "webhook.url", "webhook.secrets"),
     "broker.url",
     *(f"receipts.{provider}.key" for provider in PROVIDERS if provider != "ses"),

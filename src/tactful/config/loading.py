@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tactful.brokers.settings import Brokerage
 from tactful.channels.settings import Apprise, Reach, Webhook, apprise_services
@@ -38,12 +38,16 @@ from tactful.engine.settings import Settings, Tolerance
 from tactful.ports import Channel
 from tactful.stores.urls import without_password
 
+_TOP: Final = ("store", "store_pool", "store_connections", "unsubscribe", "tracking")
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything that is set, checked. `file` is where it was read from, if there is one."""
 
     store: str = field(default=STORE, repr=False)
+    store_pool: str = field(default="", repr=False)
+    store_connections: int = 16
     unsubscribe: str | None = None
     tracking: str | None = None
     engine: Settings = field(default_factory=Settings)
@@ -112,7 +116,7 @@ def load(
 
 
 def _top(raw: Mapping[str, Raw]) -> dict[str, Any]:
-    found = {key: value_of(raw, key) for key in ("store", "unsubscribe", "tracking") if key in raw}
+    found = {key: value_of(raw, key) for key in _TOP if key in raw}
     link = found.get("unsubscribe")
     if link is not None and not (link.startswith("https://") and "{token}" in link):
         origin = raw["unsubscribe"].origin

@@ -53,18 +53,22 @@ def viewing(url: str) -> AbstractContextManager[Reader]:
     return view
 
 
-def open_store(url: str, *, migrated: bool = False) -> Store:
+def open_store(url: str, *, migrated: bool = False, pool: str = "", connections: int = 16) -> Store:
     """The store that a URL names; raises ConfigError, Unavailable.
 
     `sqlite:///file.db`, `memory://`, or `postgresql://user@host/database` with the extra
-    `tactful[postgres]`, which is brought up to date only with `migrated`.
+    `tactful[postgres]`, which is brought up to date only with `migrated`; `pool` is the URL of the
+    same database behind a pool of connections, of which at most `connections` are used at once.
     """
     if not isinstance(url, str):
         raise ConfigError(f"store: must be a URL such as sqlite:///notify.db, not {url!r}")
+    if pool and not url.startswith(POSTGRES):
+        raise ConfigError("store_pool: is for PostgreSQL, and store names something else")
     if url.startswith("memory:"):
         return MemoryStore(url)
     if url.startswith(POSTGRES):
-        store: Store = postgres("store:PostgresStore")(url, migrated=migrated)
+        kind = postgres("store:PostgresStore")
+        store: Store = kind(url, migrated=migrated, pool=pool, connections=connections)
         return store
     return SqliteStore(url)
 

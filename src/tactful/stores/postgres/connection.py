@@ -4,6 +4,9 @@ Every connection has limits of its own, so that nobody waits for ever and a work
 in the middle of a transaction holds up the others for seconds, not for as long as it stands. The
 planner is kept on the indexes: every hot query has one, and a plan that was made while the queue
 was empty would read it whole when it is full.
+
+Behind a pool that gives a client another session for each transaction (PgBouncer in transaction
+mode), a session keeps nothing: the same settings go with each transaction, and nothing is prepared.
 """
 
 from __future__ import annotations
@@ -30,14 +33,24 @@ _UNREADABLE: Final = (
     " @ : / ? # % and blanks in a name or password written as %40 %3A %2F %3F %23 %25 %20"
 )
 PACKAGE: Final = "tactful.stores.postgres"
-_PLACES: Final = 16
+CONNECTIONS: Final = 16
+"""How many one process has at once, unless something else is said."""
+LEAST_CONNECTIONS: Final = 2
+"""Whoever is in a transaction may have to ask for the time."""
 _WAIT_S: Final = 15.0
-_SETTINGS: Final = (
-    "SET statement_timeout = '30s'; SET lock_timeout = '10s';"
-    " SET idle_in_transaction_session_timeout = '10s';"
-    " SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-    " SET jit = off; SET timezone = 'UTC'"
-)
+_SETTINGS: Final = {
+    "statement_timeout": "'30s'",
+    "lock_timeout": "'10s'",
+    "idle_in_transaction_session_timeout": "'10s'",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "timezone": "'UTC'",
+}
+_FOR_SESSION: Final = ";".join(f"SET {name} = {value}" for name, value in _SETTINGS.items())
+_FOR_TRANSACTION: Final = _FOR_SESSION.replace("SET ", "SET LOCAL ")
+_WHERE: Final = "SELECT current_database(), pg_postmaster_start_time()"
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -50,9 +63,11 @@ GONE: Final = (
 """Trouble with the server or with others, not with what was asked: trying again may help."""
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, *, pooled: bool = False) -> Connection:
     """A connection with its settings; raises Unavailable, or ConfigError for a URL or server that
     cannot be used.
+
+    With `pooled` it has none, and prepares nothing.
 
     What cannot be read of a URL is not repeated: it may be a part of the password.
     """
@@ -62,6 +77,7 @@ def connect(url: str) -> Connection:
         connection = psycopg.connect(
             url,
             autocommit=True,
+            prepare_threshold=None if pooled else 5,
             connect_timeout=5,
             keepalives_idle=5,
             keepalives_interval=2,
@@ -80,16 +96,26 @@ def connect(url: str) -> Connection:
     if encoding != "UTF8":
         connection.close()
         raise ConfigError(f"store: the database's encoding must be UTF8, not {encoding}")
-    connection.execute(_SETTINGS)
+    if not pooled:
+        connection.execute(_FOR_SESSION.encode())
     return connection
 
 
 class Pool:
-    """Connections for the threads of one process, opened when they are wanted."""
+    """Connections for the threads of one process, opened when they are wanted.
 
-    def __init__(self, url: str) -> None:
+    At most `most` at once. With `pooled` they are those of a pool that may give each transaction
+    another session.
+    """
+
+    def __init__(self, url: str, most: int = CONNECTIONS, *, pooled: bool = False) -> None:
+        if isinstance(most, bool) or not isinstance(most, int) or most < LEAST_CONNECTIONS:
+            bound = f"must be a whole number of at least {LEAST_CONNECTIONS}"
+            raise ConfigError(f"store_connections: {bound}, not {most!r}")
         self._url = url
-        self._places = threading.BoundedSemaphore(_PLACES)
+        self._most = most
+        self._pooled = pooled
+        self._places = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._closed = False
@@ -98,7 +124,10 @@ class Pool:
     def connection(self) -> Iterator[Connection]:
         """One for the caller alone; raises Unavailable."""
         if not self._places.acquire(timeout=_WAIT_S):
-            raise Unavailable(f"store: all {_PLACES} connections were in use for {_WAIT_S:g} s")
+            raise Unavailable(
+                f"store: all {self._most} connections of this process were in use for"
+                f" {_WAIT_S:g} s; give it more (store_connections)"
+            )
         try:
             connection = self._take()
             try:
@@ -107,6 +136,28 @@ class Pool:
                 self._give_back(connection)
         finally:
             self._places.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection in a transaction, which is committed in the end."""
+        with self.connection() as connection, connection.transaction():
+            if self._pooled:
+                connection.execute(_FOR_TRANSACTION.encode())
+            yield connection
+
+    @contextmanager
+    def view(self) -> Iterator[Connection]:
+        """A connection in a transaction that sees one instant and changes nothing."""
+        settings = f"; {_FOR_TRANSACTION}" if self._pooled else ""
+        with self.connection() as connection:
+            connection.execute(
+                f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{settings}".encode()
+            )
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
@@ -125,7 +176,7 @@ class Pool:
                 if not _has_news(connection):
                     return connection
                 connection.close()
-        return connect(self._url)
+        return connect(self._url, pooled=self._pooled)
 
     def _give_back(self, connection: Connection) -> None:
         if connection.info.transaction_status == TransactionStatus.IDLE:
@@ -134,6 +185,12 @@ class Pool:
                     self._idle.append(connection)
                     return
         connection.close()
+
+
+def require_same(one: Connection, pooled: Connection) -> None:
+    """Raises ConfigError if two connections lead to different databases."""
+    if one.execute(_WHERE).fetchall() != pooled.execute(_WHERE).fetchall():
+        raise ConfigError("store_pool: leads to another database than store")
 
 
 def schema_of(url: str) -> Schema:

@@ -18,12 +18,15 @@ from tactful.core.model import Millis
 from tactful.ports import Reader, Tx
 from tactful.stores.named_sql import load_queries
 from tactful.stores.postgres.connection import (
+    CONNECTIONS,
     GONE,
     PACKAGE,
     Connection,
     Pool,
+    connect,
     first_line,
     migrate,
+    require_same,
 )
 from tactful.stores.postgres.copying import PostgresTables
 from tactful.stores.postgres.presence import Presence
@@ -38,20 +41,35 @@ class PostgresStore:
     """`ports.Store` on a PostgreSQL database, 15 or later.
 
     An empty database gets its tables; one of an older version must be migrated first
-    (`tactful migrate`, or `migrated=True`). Raises ConfigError for a URL or database that it cannot
-    use, Unavailable if the server cannot be reached.
+    (`tactful migrate`, or `migrated=True`). `connections` are those for transactions: at most so
+    many at once. They go through `pool`, if that is given: the URL of the same database behind a
+    pool of connections, which may give each transaction another session. What needs a session of
+    its own (who sends, who listens, vacuums, migrations) never does. Raises ConfigError for a URL
+    or database that it cannot use, Unavailable if the server cannot be reached.
     """
 
-    def __init__(self, url: str, *, migrated: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        migrated: bool = False,
+        pool: str = "",
+        connections: int = CONNECTIONS,
+    ) -> None:
         self.url = url
         self._shown = without_password(url)
         self._sql = load_queries(PACKAGE)
-        self._pool = Pool(url)
+        self._pool = Pool(pool or url, connections, pooled=bool(pool))
         self._presence = Presence(url, CHANNEL)
         self._sweeper = Sweeper(url)
         try:
             with self._connection() as connection:
-                self.schema = migrate(connection, only_new=not migrated)
+                if pool:
+                    with connect(url) as direct:
+                        require_same(direct, connection)
+                        self.schema = migrate(direct, only_new=not migrated)
+                else:
+                    self.schema = migrate(connection, only_new=not migrated)
         except BaseException:
             self._pool.close()
             raise
@@ -60,7 +78,7 @@ class PostgresStore:
     def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
         """See `ports.Store.transaction`; every commit is durable."""
         del durable
-        with self._connection() as connection, connection.transaction():
+        with self._unavailable(), self._pool.transaction() as connection:
             tx = PostgresTx(connection, self._sql)
             yield tx
             tx.finish()
@@ -69,19 +87,13 @@ class PostgresStore:
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         """See `ports.Store.reading`."""
-        with self._connection() as connection:
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            try:
-                yield PostgresReader(connection, self._sql)
-            finally:
-                if not connection.closed:
-                    connection.execute("ROLLBACK")
+        with self._unavailable(), self._pool.view() as connection:
+            yield PostgresReader(connection, self._sql)
 
     @contextmanager
     def outgoing(self, *, still: bool) -> Iterator[Tables]:
         """See `relational.copying.Copyable.outgoing`."""
-        with self._connection() as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        with self._unavailable(), self._pool.view() as connection:
             tables = PostgresTables(connection)
             tables.hold("SHARE" if still else "")
             yield tables
@@ -89,7 +101,7 @@ class PostgresStore:
     @contextmanager
     def incoming(self) -> Iterator[Tables]:
         """See `relational.copying.Copyable.incoming`."""
-        with self._connection() as connection, connection.transaction():
+        with self._unavailable(), self._pool.transaction() as connection:
             tables = PostgresTables(connection)
             tables.hold("EXCLUSIVE")
             yield tables
