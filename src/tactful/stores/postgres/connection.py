@@ -242,11 +242,22 @@ def _has_news(connection: Connection) -> bool:
 def migrate(connection: Connection, *, only_new: bool = False) -> int:
     """Bring the schema up to date; gives its number.
 
+    Each migration of a database that has tables already is a transaction of its own, so that the
+    locks of one are not held while the next one reads whole tables.
+
     With `only_new` a schema that is older than this program is not touched: other processes may
     still work on it. Raises ConfigError for such a one, for one that is newer than this program,
     and for one that was migrated by a file that has been changed since.
     """
-    with _refusing(), connection.transaction():
+    with _refusing():
+        while _migrate_on(connection, only_new=only_new):
+            only_new = False
+    return len(load_migrations(PACKAGE))
+
+
+def _migrate_on(connection: Connection, *, only_new: bool) -> bool:
+    """The next migration, or all in a database without tables; gives whether there are more."""
+    with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
         connection.execute(
@@ -260,13 +271,13 @@ def migrate(connection: Connection, *, only_new: bool = False) -> int:
                 f"store: the schema is {len(done)}, this program needs {steps[-1].number}:"
                 " run `tactful migrate`"
             )
-        for step in steps:
+        for step in steps[:1] if done else steps:
             connection.execute(step.sql.encode())
             connection.execute(
                 "INSERT INTO migrations VALUES (%s, %s, %s)",
                 (step.number, step.name, step.checksum),
             )
-    return len(load_migrations(PACKAGE))
+    return bool(done) and len(steps) > 1
 
 
 def first_line(error: psycopg.Error) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from tactful.stores.postgres.arrays import storable
 from tactful.stores.postgres.connection import Connection
+from tactful.stores.postgres.weeks import make
 from tactful.stores.relational.copying import TABLES, Row, Rows, Table, Tables
 
 # These transactions last as long as there are rows, and read whole tables.
@@ -14,6 +16,7 @@ _PATIENT: Final = (
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
     " SET LOCAL enable_seqscan = on"
 )
+_PORTION: Final = 10_000
 _NAMES: Final = ", ".join(table.name for table in TABLES)
 
 _NUMBER: Final = """
@@ -60,6 +63,15 @@ class PostgresTables(Tables):
     def put(self, table: Table, rows: Iterator[Row]) -> None:
         if table.name in self.own:
             self._connection.execute(f"DELETE FROM {table.name}".encode())
+        if table.name != "attempts":
+            self._copy_in(table, rows)
+            return
+        at = table.columns.index("at")
+        while some := list(islice(rows, _PORTION)):
+            make(self._connection, {row[at] for row in some})
+            self._copy_in(table, some)
+
+    def _copy_in(self, table: Table, rows: Iterable[Row]) -> None:
         columns = ", ".join(table.columns)
         sql = f"COPY {table.name} ({columns}) FROM STDIN"
         with self._connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:

@@ -18,5 +18,8 @@ EVENTS: Final = _FIRST + 2
 SENDERS: Final = _FIRST + 3
 """Together with a hash of its name: held by the session of whoever sends."""
 
+WEEKS: Final = _FIRST + 5
+"""Whoever makes or drops partitions of the attempts."""
+
 NOTES: Final = _FIRST + 4
 """Together with a hash of its key: whoever changes a note."""

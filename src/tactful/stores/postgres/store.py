@@ -32,6 +32,7 @@ from tactful.stores.postgres.copying import PostgresTables
 from tactful.stores.postgres.presence import Presence
 from tactful.stores.postgres.reading import PostgresReader
 from tactful.stores.postgres.sweeping import Sweeper
+from tactful.stores.postgres.weeks import Weeks
 from tactful.stores.postgres.writing import CHANNEL, PostgresTx
 from tactful.stores.relational.copying import Tables
 from tactful.stores.urls import without_password
@@ -62,6 +63,7 @@ class PostgresStore:
         self._pool = Pool(pool or url, connections, pooled=bool(pool))
         self._presence = Presence(url, CHANNEL)
         self._sweeper = Sweeper(url)
+        self._weeks = Weeks(url)
         try:
             with self._connection() as connection:
                 if pool:
@@ -79,10 +81,13 @@ class PostgresStore:
         """See `ports.Store.transaction`; every commit is durable."""
         del durable
         with self._unavailable(), self._pool.transaction() as connection:
-            tx = PostgresTx(connection, self._sql)
+            tx = PostgresTx(connection, self._sql, self._weeks)
             yield tx
             tx.finish()
         self._sweeper.left(tx.left_queue)
+        if tx.history_before is not None:
+            with self._unavailable():
+                self._weeks.drop(tx.history_before)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -150,6 +155,12 @@ class PostgresStore:
         try:
             yield
         except psycopg.errors.DeadlockDetected as error:
+            raise Contended(f"store {self._shown}: {first_line(error)}") from error
+        except psycopg.errors.CheckViolation as error:
+            if error.diag.constraint_name is not None:
+                raise
+            # No partition for a row: somebody has dropped the week that this process knew.
+            self._weeks.forget()
             raise Contended(f"store {self._shown}: {first_line(error)}") from error
         except GONE as error:
             raise Unavailable(f"store {self._shown}: {first_line(error)}") from error

@@ -23,10 +23,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from tactful.core.model import Event, Millis, Recipient
-from tactful.ports import Delivery, Notification, Remembered
+from tactful.ports import Delivery, Lease, Notification, Remembered
 from tactful.stores.postgres.arrays import array, storable
+from tactful.stores.postgres.connection import Connection
 from tactful.stores.postgres.locks import BOOK, EVENTS, NOTES
 from tactful.stores.postgres.reading import PostgresReader
+from tactful.stores.postgres.weeks import Weeks, parts_of, whole_before
 from tactful.stores.relational.rows import Row, delivery_from, notification_from
 from tactful.stores.relational.writing import CLOCK, Writing, fairly
 
@@ -84,6 +86,7 @@ class Guarded(Statements):
     """What is read in order to decide stays as it is until the decision is committed."""
 
     _sharing = False
+    _weeks: Weeks
 
     def guard(self, recipients: Sequence[str]) -> None:
         self._share_book()
@@ -168,6 +171,7 @@ class Guarded(Statements):
 
     def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
         self.alone()
+        self._weeks.prepare([to])
         return super().turn_back(to, ahead_ms=ahead_ms)
 
 
@@ -175,12 +179,15 @@ class PostgresTx(Guarded):
     """`ports.Tx` on a connection of its own.
 
     Events are kept until the end: the lock that orders them is held for the commit alone.
-    `left_queue` counts the deliveries that it has taken off the queue.
+    `left_queue` counts the deliveries that it has taken off the queue; attempts before
+    `history_before`, if that is set, are to go by weeks after the commit.
     """
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, connection: Connection, sql: Mapping[str, str], weeks: Weeks) -> None:
+        super().__init__(connection, sql)
+        self._weeks = weeks
         self.left_queue = 0
+        self.history_before: Millis | None = None
         self._events: list[Event] = []
         self._stirred = False
 
@@ -234,6 +241,17 @@ class PostgresTx(Guarded):
         if name == "leave_queue":
             self.left_queue += changed
         return changed
+
+    def lease(self, leases: Sequence[Lease]) -> None:
+        self._weeks.prepare({lease.attempt.at for lease in leases})
+        super().lease(leases)
+
+    def _prune_attempts(self, before: Millis, limit: int) -> int:
+        """Row by row only where a week has also younger ones; the others go as a whole."""
+        since = whole_before(parts_of(self._cursor.connection), before)
+        if since is not None:
+            self.history_before = before
+        return self._run("prune_attempts", since=since or 0, before=before, most=limit)
 
     def _write_events(self) -> None:
         if self._events:

@@ -229,10 +229,13 @@ class FactWriting(Changes):
         if ids:
             gone += self._run("prune_deliveries", ids=ids)
             gone += self._run("prune_events", ids=ids)
-        gone += self._run("prune_attempts", before=history_before, most=limit)
+        gone += self._prune_attempts(history_before, limit)
         gone += self._run("prune_notifications", before=before, most=limit)
         gone += self._run("prune_idempotency", before=before, most=limit)
         return gone + self._run("prune_cells", before=before)
+
+    def _prune_attempts(self, before: Millis, limit: int) -> int:
+        return self._run("prune_attempts", before=before, most=limit)
 
     def prune_events(self, name: str, before: Millis, limit: int) -> int:
         return self._run("prune_events_named", name=name, before=before, most=limit)

@@ -121,7 +121,8 @@ DELETE FROM events WHERE seq IN (
 
 -- name: prune_attempts
 DELETE FROM attempts WHERE (recipient, at, delivery_id, number) IN (
-    SELECT recipient, at, delivery_id, number FROM attempts WHERE at < %(before)s LIMIT %(most)s
+    SELECT recipient, at, delivery_id, number FROM attempts
+    WHERE at >= %(since)s AND at < %(before)s LIMIT %(most)s
 );
 
 -- name: prune_notifications

@@ -1,0 +1,2 @@
+-- Reads the whole table, while everybody goes on writing.
+ALTER TABLE attempts VALIDATE CONSTRAINT attempts_until;
