@@ -44,6 +44,15 @@ def end_of(url: str) -> Millis:
         return max(part.end for part in parts_of(connection))
 
 
+def begun(url: str) -> PostgresStore:
+    """A store in which one attempt was made."""
+    store = PostgresStore(url)
+    with store.transaction() as tx:
+        tx.add_deliveries([delivery(1000, recipient="zoe")])
+        tx.lease([Lease(attempt(1000, recipient="zoe"), NEVER, 0)])
+    return store
+
+
 def asked(url: str, sql: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(sql.encode()).fetchall()
@@ -53,7 +62,7 @@ def asked(url: str, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_weeks_are_made_before_they_begin(postgres_store_url: str) -> None:
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     end = end_of(postgres_store_url)
     send_at(store, 1, end - 2 * WEEK)
     assert end_of(postgres_store_url) == end, "there is one more"
@@ -65,7 +74,7 @@ def test_weeks_are_made_before_they_begin(postgres_store_url: str) -> None:
 
 def test_a_clock_far_ahead_finds_its_week_too(postgres_store_url: str) -> None:
     """What it wrote is put right like anything else, and the weeks in between need not exist."""
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     far = T0 + 9_000 * DAY
     send_at(store, 1, far)
     assert instants(store) == [far]
@@ -76,7 +85,7 @@ def test_a_clock_far_ahead_finds_its_week_too(postgres_store_url: str) -> None:
 
 
 def test_weeks_are_made_while_others_read_and_write(postgres_store_url: str) -> None:
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     send_at(store, 1, T0)
     with ExitStack() as stack:
         reader = stack.enter_context(store.reading())
@@ -100,7 +109,7 @@ def prune(store: PostgresStore, history_before: Millis) -> int:
 def test_whole_weeks_are_dropped_and_the_youngest_is_cleared_row_by_row(
     postgres_store_url: str,
 ) -> None:
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     last = end_of(postgres_store_url) - WEEK
     sent = [last - 2 * WEEK, last - 1, last, last + 1, last + 2]
     for number, at in enumerate(sent):
@@ -117,7 +126,7 @@ def test_whole_weeks_are_dropped_and_the_youngest_is_cleared_row_by_row(
 
 def test_a_week_is_dropped_while_others_write(postgres_store_url: str) -> None:
     """They wait for nothing; the week goes when those have ended who might read it."""
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     last = end_of(postgres_store_url) - WEEK
     send_at(store, 1, last)
     with store.transaction() as tx:
@@ -131,7 +140,7 @@ def test_a_week_is_dropped_while_others_write(postgres_store_url: str) -> None:
 
 def test_who_is_still_reading_a_week_holds_up_only_its_end(postgres_store_url: str) -> None:
     """It reads on, nobody else sees the week any more, and the next time it is dropped."""
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     last = end_of(postgres_store_url) - WEEK
     send_at(store, 1, last - 1)
     send_at(store, 2, last)
@@ -149,7 +158,7 @@ def test_who_is_still_reading_a_week_holds_up_only_its_end(postgres_store_url: s
 
 def test_another_process_finds_no_week_and_tries_again(postgres_store_url: str) -> None:
     """Its clock was set back behind what has been dropped."""
-    one, other = PostgresStore(postgres_store_url), PostgresStore(postgres_store_url)
+    one, other = begun(postgres_store_url), PostgresStore(postgres_store_url)
     last = end_of(postgres_store_url) - WEEK
     send_at(one, 1, T0)
     prune(other, last)
@@ -177,7 +186,7 @@ def plan(url: str, name: str, values: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("back", [0, 1, 3])
 def test_history_reads_only_the_weeks_of_its_window(postgres_store_url: str, back: int) -> None:
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     last = end_of(postgres_store_url) - WEEK
     send_at(store, 1, last)
     store.close()
@@ -191,7 +200,7 @@ def test_history_reads_only_the_weeks_of_its_window(postgres_store_url: str, bac
 
 
 def test_a_verdict_is_written_where_its_attempt_is(postgres_store_url: str) -> None:
-    store = PostgresStore(postgres_store_url)
+    store = begun(postgres_store_url)
     last = end_of(postgres_store_url) - WEEK
     send_at(store, 1, last)
     store.close()
