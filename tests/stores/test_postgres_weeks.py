@@ -115,7 +115,7 @@ def test_whole_weeks_are_dropped_and_the_youngest_is_cleared_row_by_row(
     for number, at in enumerate(sent):
         send_at(store, number, at)
 
-    assert prune(store, last + 2) == 2, "rows that were deleted one by one"
+    assert prune(store, last + 2) == 5
     assert instants(store) == [last + 2]
     assert f"attempts_w{last // WEEK}" in names(postgres_store_url)
     assert f"attempts_w{last // WEEK - 1}" not in names(postgres_store_url)
@@ -131,7 +131,7 @@ def test_a_week_is_dropped_while_others_write(postgres_store_url: str) -> None:
     send_at(store, 1, last)
     with store.transaction() as tx:
         tx.add_deliveries([delivery(2)])
-        assert prune(store, last) == 0
+        assert prune(store, last) == 1
         tx.lease([Lease(attempt(2, at=last + 1), NEVER, 0)])
     assert instants(store) == [last, last + 1]
     assert min(names(postgres_store_url)) == f"attempts_w{last // WEEK}"

@@ -76,7 +76,7 @@ class Sweeper:
             except (*GONE, Unavailable) as error:
                 # Autovacuum will do it, later.
                 self._wanted.clear()
-                log.info("the queue was not swept: %s", error)
+                log.debug("the queue was not swept: %s", error)
 
     def _sweep_on(self, connection: Connection) -> None:
         """Sweep whenever that is wanted; raises when the connection is lost."""

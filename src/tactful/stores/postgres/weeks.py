@@ -107,6 +107,8 @@ class Weeks:
         self._url = url
         self._lock = threading.Lock()
         self._parts: list[Part] = []
+        self.stuck = False
+        """What was to be dropped the last time is still there."""
 
     def prepare(self, instants: Iterable[Millis]) -> None:
         """There is a week for attempts at these instants, and for those a week later.
@@ -139,6 +141,7 @@ class Weeks:
 
         Whoever is reading is waited for a little while others go on; the rest is done next time.
         """
+        self.stuck = True
         try:
             with connect(self._url) as connection:
                 connection.execute(_IN_HASTE)
@@ -147,8 +150,9 @@ class Weeks:
                 ).fetchall()
                 if mine:
                     self._drop(connection, before)
+                    self.stuck = False
         except (*GONE, psycopg.errors.QueryCanceled, Unavailable) as error:
-            log.info("old attempts were not dropped: %s", error)
+            log.debug("old attempts were not dropped: %s", error)
 
     def _drop(self, connection: Connection, before: Millis) -> None:
         for part in parts_of(connection):
@@ -159,7 +163,7 @@ class Weeks:
                 )
         for (name,) in connection.execute(_LEFT_OVER).fetchall():
             connection.execute(f"DROP TABLE {name}".encode())
-            log.info("dropped %s", name)
+            log.debug("dropped %s", name)
         self._parts = parts_of(connection)
 
 

@@ -247,11 +247,17 @@ class PostgresTx(Guarded):
         super().lease(leases)
 
     def _prune_attempts(self, before: Millis, limit: int) -> int:
-        """Row by row only where a week has also younger ones; the others go as a whole."""
+        """Row by row only where a week has also younger ones; the others go as a whole.
+
+        What goes as a whole is counted up to `limit`, and as nothing while it cannot go.
+        """
+        gone = 0
         since = whole_before(parts_of(self._cursor.connection), before)
         if since is not None:
             self.history_before = before
-        return self._run("prune_attempts", since=since or 0, before=before, most=limit)
+            if not self._weeks.stuck:
+                gone = int(self._one("attempts_before", before=since, most=limit)[0])
+        return gone + self._run("prune_attempts", since=since or 0, before=before, most=limit)
 
     def _write_events(self) -> None:
         if self._events:

@@ -106,7 +106,11 @@ WHERE e.seq > %(after)s ORDER BY e.seq LIMIT %(most)s;
 SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: prunable
-SELECT id FROM deliveries WHERE state IS NOT NULL AND updated_at < %(before)s LIMIT %(most)s;
+-- Ids begin with the instant at which they were made, so only what is old enough is looked at.
+SELECT id FROM deliveries
+WHERE id < lpad(to_hex(%(before)s::bigint), 12, '0') COLLATE "C"
+    AND state IS NOT NULL AND updated_at < %(before)s
+ORDER BY id LIMIT %(most)s;
 
 -- name: prune_deliveries
 DELETE FROM deliveries WHERE id = ANY (%(ids)s::text[]);
@@ -119,6 +123,9 @@ DELETE FROM events WHERE seq IN (
     SELECT seq FROM events WHERE delivery_id = '' AND name = %(name)s AND at < %(before)s LIMIT %(most)s
 );
 
+-- name: attempts_before
+SELECT count(*) FROM (SELECT 1 FROM attempts WHERE at < %(before)s LIMIT %(most)s) AS found;
+
 -- name: prune_attempts
 DELETE FROM attempts WHERE (recipient, at, delivery_id, number) IN (
     SELECT recipient, at, delivery_id, number FROM attempts
@@ -128,9 +135,10 @@ DELETE FROM attempts WHERE (recipient, at, delivery_id, number) IN (
 -- name: prune_notifications
 DELETE FROM notifications WHERE id IN (
     SELECT n.id FROM notifications n
-    WHERE n.created_at < %(before)s AND n.cursor IS NULL
+    WHERE n.id < lpad(to_hex(%(before)s::bigint), 12, '0') COLLATE "C"
+        AND n.created_at < %(before)s AND n.cursor IS NULL
         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.notification_id = n.id)
-    LIMIT %(most)s
+    ORDER BY n.id LIMIT %(most)s
 );
 
 -- name: prune_idempotency
