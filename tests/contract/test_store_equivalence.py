@@ -403,7 +403,7 @@ class TwoStores(RuleBasedStateMachine):
         def write(tx: Tx) -> None:
             tx.set_note(key, str(number))
             tx.set_cells({key: number})
-            tx.remember(key, Remembered("f", str(number), self.now + kept))
+            tx.remember({key: Remembered("f", str(number), self.now + kept)})
 
         self.both(write)
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Any, TypeVar
 
-from tactful.core.checks import Checks
 from tactful.core.decide import Subject, decide, remaining
 from tactful.core.errors import IdempotencyConflict, RequestError
 from tactful.core.lifecycle import WAITING
@@ -27,6 +27,7 @@ from tactful.core.model import (
     Entry,
     Event,
     Expire,
+    Kind,
     Millis,
     NotificationType,
     Recipient,
@@ -35,13 +36,12 @@ from tactful.core.model import (
     State,
     Suppress,
 )
-from tactful.core.rules import parse_priority
 from tactful.engine.context import Context
 from tactful.engine.group_commit import GroupCommit
 from tactful.engine.line import Lines, slots
 from tactful.engine.people import address_for, find, suppressed_by_address, unwanted
 from tactful.engine.requests import Receipt, Request, receipt_from
-from tactful.engine.rulebook import Book
+from tactful.engine.terms import TermsInForce, Way
 from tactful.engine.zones import zone_of
 from tactful.ports import Delivery, Notification, Remembered, Result, Suppression, Tx
 
@@ -57,7 +57,7 @@ class _Draft:
 
     delivery: Delivery
     person: Recipient
-    checks: Checks
+    way: Way
     mandatory: bool
     reachable: bool
 
@@ -112,14 +112,17 @@ class _Batch:
         self._tx = tx
         tx.guard([])  # the rules, and who is who, stay as they are found
         self._now = context.timekeeper.now(tx)
-        self._book: Book = context.rulebook.current(tx)
+        self._book = context.rulebook.current(tx)
         self._deliveries: list[Delivery] = []
         self._events: list[Event] = []
         self._superseded: list[Result] = []
-        self._remembered: Mapping[str, Remembered] = {}
+        self._remembered: dict[str, Remembered] = {}
+        self._answers: dict[str, Remembered] = {}
         self._history: dict[str, list[Entry]] = {}
         self._lines = Lines({})
         self._suppressions: dict[str, list[Suppression]] = {}
+        self._terms = TermsInForce(context, self._book)
+        self._first: dict[Kind, tuple[int | None, str | None]] = {}
 
     # Whole batches ----------------------------------------------------------------------------
 
@@ -137,25 +140,33 @@ class _Batch:
         """A receipt or an error for each; with `stop` the first error is raised."""
         keys = [request.key for request in requests if request.key is not None]
         if keys:
-            self._remembered = self._tx.remembered(keys)
+            self._remembered = dict(self._tx.remembered(keys))
         people = find(self._tx, [request.to for request in requests])
-        self._tx.guard(list({person.id for person in people.values()}))
         drafts: list[list[_Draft]] = []
         wrong: dict[int, RequestError] = {}
+        taken: set[str] = set()
         for place, request in enumerate(requests):
             drafts.append([])
             try:
-                if not self._replayed(request):
+                # What shares its key with one before gets that one's answer.
+                if not self._replayed(request) and request.key not in taken:
                     drafts[place] = self._drafts(request, people[request.to])
+                    if request.key is not None:
+                        taken.add(request.key)
             except RequestError as error:
                 if stop:
                     raise
                 wrong[place] = error
-        notifications = [
-            self._notification(request, group[0].delivery)
-            for request, group in zip(requests, drafts, strict=True)
-            if group
-        ]
+        self._tx.add_notifications(
+            [
+                self._notification(request, group[0].delivery)
+                for request, group in zip(requests, drafts, strict=True)
+                if group
+            ]
+        )
+        # From here on others wait who decide about the same people: all that can be is done before.
+        self._tx.guard(list({person.id for person in people.values()}))
+        self._greet()
         self._load([draft for group in drafts for draft in group])
         receipts: list[Receipt | RequestError] = []
         for place, (request, group) in enumerate(zip(requests, drafts, strict=True)):
@@ -165,31 +176,29 @@ class _Batch:
                 if stop:
                     raise
                 receipts.append(error)
-        admitted = {delivery.notification_id for delivery in self._deliveries}
-        self._tx.add_notifications([n for n in notifications if n.id in admitted])
         self._write()
         return receipts
 
     def admit_broadcast(self, request: Request) -> Receipt:
         if request.key is not None:
-            self._remembered = self._tx.remembered([request.key])
+            self._remembered = dict(self._tx.remembered([request.key]))
             known = self._replayed(request)
             if known is not None:
                 return known
-        type_ = self._type(request)
-        self._ways(request, type_)
+        terms = self._terms.of(request)
+        self._greet()
         notification_id = self._context.ids.new(self._now)
         # Guarded: nobody is registering who would have a number below the last.
         last = self._tx.last_recipient()
         notification = Notification(
             notification_id,
             request.type,
-            type_.category,
-            self._priority(request, type_),
+            terms.type.category,
+            terms.priority,
             request.content,
             self._now,
-            self._ways(request, type_),
-            self._expiry(request, type_),
+            tuple(way.name for way in terms.ways),
+            self._expiry(request, terms.type),
             request.deliver_at or 0,
             cursor=0 if last else None,
             audience_end=last,
@@ -207,6 +216,8 @@ class _Batch:
         if self._superseded:
             self._tx.settle(self._superseded, [])
         self._tx.add_events(self._events)
+        if self._answers:
+            self._tx.remember(self._answers)
 
     # Idempotency ------------------------------------------------------------------------------
 
@@ -225,65 +236,46 @@ class _Batch:
         answer = json.dumps(receipt.to_dict(), separators=(",", ":"))
         expires_at = self._now + self._settings.idempotency_ms
         value = Remembered(request.fingerprint, answer, expires_at)
-        self._tx.remember(request.key, value)
-        self._remembered = {**self._remembered, request.key: value}
+        self._answers[request.key] = self._remembered[request.key] = value
 
     # From a request to drafts -----------------------------------------------------------------
 
-    def _type(self, request: Request) -> NotificationType:
-        if not self._book.knows(request.type):
-            if self._settings.unknown_types == "reject":
-                raise RequestError("type", request.type, "is not a known type")
-            if self._context.rulebook.first_seen(self._tx, request.type):
-                facts = {"type": request.type}
-                self._events.append(Event("type.unknown", "", self._now, data=facts))
-        return self._book.type(request.type)
-
-    def _priority(self, request: Request, type_: NotificationType) -> int:
-        if request.priority is not None:
-            return request.priority
-        return int(parse_priority(type_.priority, "priority"))
+    def _greet(self) -> None:
+        """Tell of the types that nobody has declared, once each."""
+        for name in self._terms.strangers:
+            if self._context.rulebook.first_seen(self._tx, name):
+                self._events.append(Event("type.unknown", "", self._now, data={"type": name}))
 
     def _expiry(self, request: Request, type_: NotificationType) -> Millis:
         lifetime = request.ttl_ms or type_.ttl_ms or self._settings.ttl_ms
         return max(self._now, request.deliver_at or 0) + lifetime
 
-    def _ways(self, request: Request, type_: NotificationType) -> tuple[str, ...]:
-        ways = request.channels or type_.channels or (self._context.default_channel,)
-        for name in ways:
-            if name not in self._context.channels:
-                known = ", ".join(sorted(self._context.channels))
-                raise RequestError("channels", name, f"must be one of {known}")
-        if request.content.template is not None and not self._book.named(request.content.template):
-            raise RequestError("template", request.content.template, "is not a known template")
-        return ways
-
     def _drafts(self, request: Request, person: Recipient) -> list[_Draft]:
-        type_ = self._type(request)
-        priority = self._priority(request, type_)
+        terms = self._terms.of(request)
         notification_id = self._context.ids.new(self._now)
+        expires_at = self._expiry(request, terms.type)
         drafts = []
-        for way in self._ways(request, type_):
-            address = address_for(person, way, self._context.channels[way])
+        for way in terms.ways:
+            address = address_for(person, way.name, way.channel)
             delivery = Delivery(
                 self._context.ids.new(self._now),
                 notification_id,
                 person.id,
-                way,
+                way.name,
                 address or "",
                 request.type,
-                type_.category,
-                priority,
+                terms.type.category,
+                terms.priority,
                 self._now,
                 State.QUEUED,
                 due_at=self._now,
                 not_before=request.deliver_at or 0,
-                expires_at=self._expiry(request, type_),
+                expires_at=expires_at,
                 decided=True,
                 updated_at=self._now,
             )
-            checks = self._book.checks(delivery.kind)
-            drafts.append(_Draft(delivery, person, checks, type_.mandatory, address is not None))
+            reachable = address is not None
+            drafts.append(_Draft(delivery, person, way, terms.type.mandatory, reachable))
         return drafts
 
     def _notification(self, request: Request, first: Delivery) -> Notification:
@@ -300,13 +292,13 @@ class _Batch:
         )
 
     def _load(self, drafts: Sequence[_Draft]) -> None:
-        limited = [draft for draft in drafts if draft.checks.bounds or draft.checks.spans]
-        reach = max((draft.checks.reach_ms for draft in limited), default=0)
-        recipients = list({draft.delivery.recipient for draft in limited})
+        checks = {draft.way.checks for draft in drafts}
+        reach = max((one.reach_ms for one in checks), default=0)
         if reach:
-            self._history = self._tx.history(recipients, self._now - reach)
+            limited = {draft.delivery.recipient for draft in drafts if draft.way.checks.bounds}
+            self._history = self._tx.history(list(limited), self._now - reach)
         everyone = list({draft.delivery.recipient for draft in drafts})
-        view = max((draft.checks.view for draft in drafts), default=0)
+        view = max((one.view for one in checks), default=0)
         self._lines = Lines(self._tx.lines(everyone, view))
         addresses = list({draft.delivery.address for draft in drafts})
         self._suppressions = suppressed_by_address(self._tx, addresses)
@@ -324,8 +316,8 @@ class _Batch:
         return receipt
 
     def _decide(self, draft: _Draft, collapse_key: str) -> Receipt:
-        delivery, checks = draft.delivery, draft.checks
-        kind, recipient = delivery.kind, delivery.recipient
+        delivery, recipient = draft.delivery, draft.delivery.recipient
+        kind, checks = draft.way.kind, draft.way.checks
         zone = zone_of(draft.person.timezone)
         reason: str | None = "no address"
         if draft.reachable:
@@ -344,14 +336,25 @@ class _Batch:
             decision = Reject(FULL, NEVER)
         terms = self._apply(delivery, decision, collapse_key)
         if isinstance(decision, Send):
-            terms["remaining"], terms["rule"] = remaining(
-                history, [*planned, Entry(self._now, kind)], checks, zone, start
-            )
+            terms["remaining"], terms["rule"] = self._left(draft.way, history, planned, zone)
         word = type(decision).__name__.lower()
         self._report(delivery, word, terms)
         return Receipt(
             word, delivery.notification_id, delivery.id, channel=delivery.channel, **terms
         )
+
+    def _left(
+        self, way: Way, history: Sequence[Entry], planned: Sequence[Entry], zone: tzinfo
+    ) -> tuple[int | None, str | None]:
+        """How many more may go now besides this one, and the rule that binds."""
+        counted = [*planned, Entry(self._now, way.kind)]
+        if history or planned:
+            return remaining(history, counted, way.checks, zone, self._now)
+        # Whoever has had nothing is like all the others; a window that holds now holds this one.
+        first = self._first.get(way.kind)
+        if first is None:
+            first = self._first[way.kind] = remaining((), counted, way.checks, zone, self._now)
+        return first
 
     def _lengthens(self, delivery: Delivery, decision: Decision, collapse_key: str) -> bool:
         """Whether a decision makes the line longer than before: who replaces another does not."""

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from tactful.core.model import Millis
 
 RandomBits: TypeAlias = Callable[[int], int]
-"""Gives that many random bits as an integer."""
+"""Gives that many random bits, at most 64, as an integer."""
 
 
 class Ids:
@@ -38,4 +38,4 @@ class Ids:
                     self._count = 0
             at, count = self._last, self._count
             tail = self._random_bits(62)
-        return f"{at & 0xFFFFFFFFFFFF:012x}7{count:03x}{(0b10 << 62) | tail:016x}"
+        return f"{(at & 0xFFFFFFFFFFFF) << 80 | 7 << 76 | count << 64 | 0b10 << 62 | tail:032x}"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Required, TypedDict
 
 from tactful.core.errors import RequestError
@@ -212,7 +212,8 @@ def parse_request(
     )
     if idempotency_key is None:
         return request
-    body = {**request._asdict(), "content": asdict(request.content)}
+    content = {name: getattr(request.content, name) for name in Content.__slots__}
+    body = {**request._asdict(), "content": content}
     body["to"] = recipient_key(to, "to") if to else ""
     del body["key"], body["trace"]
     canonical = json.dumps(body, sort_keys=True, ensure_ascii=False).encode()

@@ -410,8 +410,8 @@ class DirectoryWriter(Protocol):
         """Append a version (None: removal); gives its number, the new epoch."""
         ...
 
-    def remember(self, key: str, value: Remembered) -> None:
-        """Store what an idempotency key stands for."""
+    def remember(self, answers: Mapping[str, Remembered]) -> None:
+        """Store what idempotency keys stand for."""
         ...
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import struct
 import threading
 from typing import Final
 
 from tactful.engine.identity import RandomBits
 
-_PIECE: Final = 4_096
+_WORD: Final = 64
+_WORDS: Final = struct.Struct("=512Q")
 
 
 class _Pool:
@@ -22,23 +24,19 @@ class _Pool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._bytes = b""
-        self._at = 0
+        self._words: list[int] = []
 
     def bits(self, count: int) -> int:
-        """That many random bits, at most 8 * 4096, none of them given twice."""
-        size = (count + 7) // 8
+        """That many random bits, at most 64, none of them given twice."""
         with self._lock:
-            if self._at + size > len(self._bytes):
-                self._bytes, self._at = os.urandom(_PIECE), 0
-            piece = self._bytes[self._at : self._at + size]
-            self._at += size
-        return int.from_bytes(piece, "big") >> (8 * size - count)
+            if not self._words:
+                self._words = list(_WORDS.unpack(os.urandom(_WORDS.size)))
+            return self._words.pop() >> (_WORD - count)
 
     def forget(self) -> None:
         """Start anew: a forked process must not give out what its parent does."""
         self._lock = threading.Lock()
-        self._bytes, self._at = b"", 0
+        self._words = []
 
 
 _pool = _Pool()

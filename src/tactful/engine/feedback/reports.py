@@ -121,7 +121,7 @@ class Reports:
             known = tx.remembered([key]).get(key)
             if known is None:
                 expires_at = now + self._context.settings.keep_ms
-                tx.remember(key, Remembered(seal.fingerprint, "", expires_at))
+                tx.remember({key: Remembered(seal.fingerprint, "", expires_at)})
             elif known.fingerprint != seal.fingerprint:
                 raise RequestError("seal", seal.source, "was used before for something else")
 
@@ -142,7 +142,7 @@ class Reports:
                 counts["early"] += 1
                 continue
             known.add(key)
-            tx.remember(key, Remembered("", "", now + self._context.settings.keep_ms))
+            tx.remember({key: Remembered("", "", now + self._context.settings.keep_ms)})
             if row is None:
                 counts["unknown"] += 1
                 tx.add_events([_unknown(report, now)])

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from tactful.core.model import Recipient
-from tactful.core.names import address_keys, recipient_key
+from tactful.core.names import address_keys
 from tactful.ports import Suppression
 from tactful.stores.memory.copies import recipient_copy
 from tactful.stores.memory.tables import Tables, add_sorted, drop_sorted
@@ -36,10 +36,7 @@ class Directory(Tables):
 
     def owners(self, addresses: Sequence[str]) -> dict[str, str]:
         """See `Reader.owners`."""
-        keys = {address: recipient_key(address) for address in addresses}
-        return {
-            address: self.owner_of[key] for address, key in keys.items() if key in self.owner_of
-        }
+        return {one: self.owner_of[one] for one in addresses if one in self.owner_of}
 
     def last_recipient(self) -> int:
         """See `Reader.last_recipient`."""

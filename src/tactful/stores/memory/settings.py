@@ -43,9 +43,10 @@ class Settings(Tables):
         """See `Reader.remembered`."""
         return {key: self.answers[key] for key in keys if key in self.answers}
 
-    def remember(self, key: str, value: Remembered) -> None:
+    def remember(self, answers: Mapping[str, Remembered]) -> None:
         """See `Tx.remember`."""
-        self.journal.put(self.answers, key, value)
+        for key, value in answers.items():
+            self.journal.put(self.answers, key, value)
 
     def note(self, key: str) -> str | None:
         """See `Reader.note`."""

@@ -56,14 +56,17 @@ class Statements(PostgresReader, Writing):
         return self._execute(name, {key: storable(value) for key, value in values.items()}).rowcount
 
     def _many(self, name: str, rows: Sequence[Row]) -> int:
-        """By COPY where the query is one, else with an array for each column."""
+        """By COPY where the query is one, else with an array for each column.
+
+        What is new is copied. It was checked at the edge; what foreign servers say comes later.
+        """
         if not rows:
             return 0
         sql = self._sql[name].encode()
         if sql.startswith(b"COPY"):
             with self._cursor.copy(sql) as copy:
                 for row in rows:
-                    copy.write_row([storable(value) for value in row])
+                    copy.write_row(row)
         else:
             self._cursor.execute(sql, [array(column) for column in zip(*rows, strict=True)])
         return self._cursor.rowcount

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tactful.core.model import Entry, Event, Kind, Millis, Recipient, State
-from tactful.core.names import recipient_key
 from tactful.ports import (
     Attempt,
     Delivery,
@@ -187,9 +186,7 @@ class DirectoryReading(Questions):
         return {person.id: person for _, person in map(recipient_from, rows)}
 
     def owners(self, addresses: Sequence[str]) -> dict[str, str]:
-        keys = {address: recipient_key(address) for address in addresses}
-        owners = dict(self._all("owners", addresses=list(set(keys.values()))))
-        return {address: owners[key] for address, key in keys.items() if key in owners}
+        return dict(self._all("owners", addresses=list(set(addresses))))
 
     def last_recipient(self) -> int:
         return int(self._one("last_recipient")[0])

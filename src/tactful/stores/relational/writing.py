@@ -288,8 +288,8 @@ class DirectoryWriting(Changes):
         row = self._one("put_policy", kind=kind, name=name, body=text, at=at, author=author)
         return int(row[0])
 
-    def remember(self, key: str, value: Remembered) -> None:
-        self._run("remember", key=key, **value._asdict())
+    def remember(self, answers: Mapping[str, Remembered]) -> None:
+        self._many("remember", [(key, *value) for key, value in answers.items()])
 
 
 class Writing(QueueWriting, FactWriting, DirectoryWriting):

@@ -84,7 +84,7 @@ SELECT k, '', '', -1 FROM unnest(%(keys)s::text[]) AS k ORDER BY k ON CONFLICT (
 
 -- name: remember
 INSERT INTO idempotency (key, fingerprint, answer, expires_at)
-VALUES (%(key)s, %(fingerprint)s, %(answer)s, %(expires_at)s)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])
 ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
     expires_at = excluded.expires_at;
 

@@ -75,7 +75,7 @@ WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: remember
 INSERT INTO idempotency (key, fingerprint, answer, expires_at)
-VALUES (:key, :fingerprint, :answer, :expires_at)
+VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
     expires_at = excluded.expires_at;
 

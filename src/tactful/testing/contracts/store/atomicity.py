@@ -75,7 +75,7 @@ VERBS: Final[dict[str, Callable[[Tx], object]]] = {
     "unsuppress": lambda tx: tx.unsuppress("email", "ada@example.com"),
     "put_policy": lambda tx: tx.put_policy("rule", "cap", {"count": 9}, T0, "eve"),
     "remove policy": lambda tx: tx.put_policy("rule", "cap", None, T0, "eve"),
-    "remember": lambda tx: tx.remember("key", Remembered("other", "answer", T0)),
+    "remember": lambda tx: tx.remember({"key": Remembered("other", "answer", T0)}),
     "set_note": lambda tx: tx.set_note("key", "changed"),
     "prune": lambda tx: tx.prune(T0 + HOUR, T0 + HOUR, 1000),
 }
@@ -110,7 +110,7 @@ def furnish(store: Store) -> None:
         tx.put_recipients([Recipient("ada", email="ada@example.com"), Recipient("bob")])
         tx.suppress(Suppression("email", "ada@example.com", "all", "bounced", T0))
         tx.put_policy("rule", "cap", {"count": 3}, T0, "ada")
-        tx.remember("key", Remembered("f", "answer", T0))
+        tx.remember({"key": Remembered("f", "answer", T0)})
         tx.set_note("key", "value")
         tx.set_cells({"key": 1})
 

@@ -49,7 +49,7 @@ class Edges(StoreSuite):
             tx.settle([result(1, State.FAILED, reason=text)], [verdict(1, detail=text)])
             tx.add_events([event])
             tx.put_recipients([person])
-            tx.remember("k", Remembered(text, text, T0))
+            tx.remember({"k": Remembered(text, text, T0)})
             tx.set_note("n", text)
             tx.put_policy("template", "t", {"text": text}, T0, text)
         with store.reading() as reader:
@@ -72,7 +72,7 @@ class Edges(StoreSuite):
             tx.put_recipients([Recipient(text)])
             tx.lease([Lease(attempt(1, recipient=text), T0, 0)])
             tx.set_cells({text: 1})
-            tx.remember(text, Remembered("f", "a", T0))
+            tx.remember({text: Remembered("f", "a", T0)})
             tx.put_policy("rule", text, {}, T0, "")
             assert [row.id for row in tx.deliveries(recipient=text)] == ids(1)
             assert set(tx.history([text], 0)) == {text}

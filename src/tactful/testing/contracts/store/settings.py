@@ -70,9 +70,9 @@ class SettingPromises(StoreSuite):
         """The last value stands; keys that are not known are left out."""
         first, second = Remembered("f", "{}", T0), Remembered("g", '{"id": 1}', NEVER)
         with store.transaction() as tx:
-            tx.remember("k", first)
-            tx.remember("l", first)
-            tx.remember("k", second)
+            tx.remember({"k": first})
+            tx.remember({"l": first})
+            tx.remember({"k": second})
         with store.reading() as reader:
             assert reader.remembered(["k", "l", "m"]) == {"k": second, "l": first}
             assert reader.remembered([]) == {}

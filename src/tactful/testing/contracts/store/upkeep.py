@@ -115,8 +115,8 @@ class UpkeepPromises(StoreSuite):
     def test_idempotency_keys_go_when_they_have_expired(self, store: Store) -> None:
         """The others still stand for their answers."""
         with store.transaction() as tx:
-            tx.remember("old", Remembered("f", "a", T0 - 1))
-            tx.remember("new", Remembered("f", "a", T0 + 1))
+            tx.remember({"old": Remembered("f", "a", T0 - 1)})
+            tx.remember({"new": Remembered("f", "a", T0 + 1)})
         assert _prune(store, T0, 0) == 1
         with store.reading() as reader:
             assert set(reader.remembered(["old", "new"])) == {"new"}
