@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from collections.abc import Iterator
@@ -145,6 +146,8 @@ def _taking_mail(door: Door, service: Any, host: str, port: int | None) -> Itera
 
 def _run(service: Any, host: str, port: int) -> None:
     uvicorn_run = resolve_name("uvicorn:run")
+    # What is here now stays: to look through all of it for garbage again and again takes long.
+    gc.freeze()
     uvicorn_run(
         service,
         host=host,

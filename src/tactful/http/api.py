@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
-
 from tactful.http import (
     deliveries,
     keys,
@@ -20,7 +18,7 @@ from tactful.http import (
     types,
 )
 
-_ROUTERS: Final = (
+ROUTERS: Final = (
     notifications.bulk,
     notifications.router,
     deliveries.router,
@@ -35,7 +33,3 @@ _ROUTERS: Final = (
     keys.router,
     overview.router,
 )
-
-router: Final = APIRouter()
-for _one in _ROUTERS:
-    router.include_router(_one)

@@ -24,7 +24,7 @@ from tactful.http.keyring import Keyring
 from tactful.http.metrics import router_of
 from tactful.http.simulations import Simulations
 from tactful.http.throttle import Throttle
-from tactful.http.traced_requests import QUIET, Traced
+from tactful.http.traced_requests import API, QUIET, Traced
 from tactful.http.worlds import Worlds
 from tactful.inbound.desk import Desk
 from tactful.ports import Channel
@@ -36,12 +36,11 @@ Notifications with manners: exact limits per recipient, nothing lost, every deci
 Instants and spans are milliseconds. Errors are problem details (RFC 9457).
 """
 
-_V1: Final = "/v1"
-
 _EVERYWHERE: Final = APIRouter(responses=problems.RESPONSES)
 """What is the same for each engine, so that the framework works it out once in a process."""
-for _one in (api.router, alertmanager.router, endpoints.router, receipts.inbound):
-    _EVERYWHERE.include_router(_one, prefix=_V1)
+for _one in (*api.ROUTERS, alertmanager.router, endpoints.router, receipts.inbound):
+    # Side by side: the framework would look through a router within a router several times.
+    _EVERYWHERE.include_router(_one, prefix=API)
 
 
 def create_service(
@@ -89,7 +88,7 @@ def create_service(
         service.add_middleware(Traced, tracer=app.tracer)
     problems.install(service)
     service.router.routes.extend(_EVERYWHERE.routes)
-    service.include_router(receipts.router_of(desk), prefix=_V1)
+    service.include_router(receipts.router_of(desk), prefix=API)
     service.include_router(_health(app))
     service.include_router(tracking.router_of(app))
     service.include_router(router_of(app, metrics))
