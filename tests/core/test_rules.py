@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tactful.core.errors import InvalidRule, OverLimit
+from tactful.core.errors import InvalidRule, OverLimit, RequestError
 from tactful.core.model import DAY, HOUR, MINUTE, SECOND, Kind, Priority
 from tactful.core.rules import (
     COUNT_MAX,
@@ -180,10 +180,10 @@ def test_a_priority_is_read_by_name_and_number(value: object) -> None:
 
 @pytest.mark.parametrize("value", ["urgent", "", "2", -1, 4, True, False, 2.0, NAN, None, [2]])
 def test_what_is_no_priority_is_refused(value: object) -> None:
-    with pytest.raises(InvalidRule) as caught:
-        parse_priority(value, "exempt")
+    with pytest.raises(RequestError) as caught:
+        parse_priority(value, "priority")
     assert (caught.value.field, caught.value.bound) == (
-        "exempt",
+        "priority",
         "must be low, normal, high or critical",
     )
 

@@ -74,6 +74,7 @@ def test_what_is_refused_names_the_field_and_the_bound(
         parse_request(**fields(**changed))
 
     shown = str(refused.value)
+    assert type(refused.value) is RequestError, "it is no rule that is wrong"
     assert refused.value.field == field
     assert shown.startswith(f"{field}: ")
     assert bound in refused.value.bound

@@ -122,7 +122,7 @@ def parse_limit(text: object, field: str = "limit") -> Limit:
 
 
 def parse_priority(value: object, field: str) -> Priority:
-    """Read a priority by name or number; raises InvalidRule."""
+    """Read a priority by name or number; raises RequestError."""
     if isinstance(value, str):
         try:
             return Priority[value.strip().upper()]
@@ -130,7 +130,14 @@ def parse_priority(value: object, field: str) -> Priority:
             pass
     elif isinstance(value, int) and not isinstance(value, bool) and value in tuple(Priority):
         return Priority(value)
-    raise InvalidRule(field, value, "must be low, normal, high or critical")
+    raise RequestError(field, value, "must be low, normal, high or critical")
+
+
+def _priority(value: object, field: str) -> Priority:
+    try:
+        return parse_priority(value, field)
+    except RequestError as error:
+        raise InvalidRule(error.field, error.value, error.bound) from None
 
 
 def _names(value: object, field: str) -> tuple[str, ...] | None:
@@ -154,7 +161,7 @@ def _is_whole(value: object) -> bool:
 def _priorities(value: object, field: str) -> tuple[Priority, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InvalidRule(field, value, "must be a list of priorities")
-    return tuple(sorted({parse_priority(item, field) for item in value}))
+    return tuple(sorted({_priority(item, field) for item in value}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +249,7 @@ class Rule:
             raise InvalidRule("reserve", self.reserve, "must map priorities to whole numbers")
         reserve: dict[str, int] = {}
         for name, count in self.reserve.items():
-            priority = parse_priority(name, "reserve")
+            priority = _priority(name, "reserve")
             if not _is_whole(count) or count < 1:
                 raise InvalidRule(f"reserve.{name}", count, "must be a whole number of at least 1")
             if priority.name.lower() in reserve:

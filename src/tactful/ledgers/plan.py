@@ -97,7 +97,7 @@ class Plan:
             type=name_key(what, "type"),
             category=name_key(category, "category"),
             channel="" if channel is None else name_key(channel, "channel"),
-            priority=_priority(priority),
+            priority=parse_priority(priority, "priority"),
         )
         checks = compile_checks(self.rules, kind)
         bounds = [(bound, self._told(bound, kind)) for bound in checks.bounds]
@@ -143,13 +143,6 @@ def _kind_text(kind: Kind) -> str:
     """The kind as histories have it: names cannot hold a line break."""
     category = "" if kind.category == "default" else kind.category
     return f"{kind.priority:d}{kind.type}\n{kind.channel}\n{category}".rstrip("\n")
-
-
-def _priority(value: object) -> Priority:
-    try:
-        return parse_priority(value, "priority")
-    except InvalidRule as error:
-        raise RequestError(error.field, error.value, error.bound) from None
 
 
 def _zone(name: object) -> tzinfo:
