@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from tactful.stores.postgres.store import PostgresStore
 from tactful.testing.servers.postgres import (
@@ -18,6 +19,10 @@ from tactful.testing.servers.postgres import (
     database_url,
     drop_database,
 )
+
+# How long an example takes is the machine's doing.
+settings.register_profile("tests", deadline=None, print_blob=True)
+settings.load_profile("tests")
 
 TESTS = Path(__file__).parent
 MEASURED = ("core", "engine", "contract", "inbound", "channels/test_endpoints.py")

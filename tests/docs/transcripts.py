@@ -67,6 +67,7 @@ LEFT_OUT: Final = [
         (r"\b(r|t)=\d+", r"\1=N"),
         (r"\bpid \d+", "pid N"),
         (r"\"seq\":\d+|\bevt_\d+", "SEQ"),
+        (r"^delay \w+.*$", "DELAYS"),
         (r"-{3,}", "---"),
         (r"[ \t]+", " "),
         (r" $", ""),

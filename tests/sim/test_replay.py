@@ -36,6 +36,8 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
 LIMITS = ("minute", "10min", "hour", "2h", "day", "day calendar", "hour calendar")
 NEWS = Kind("news", "default", "inbox", 1)
 SEEDS = 25
+FOUND = (1466, 1605)
+"""What expired in a turn was collapsed in it, too."""
 
 
 def some_rules(random: Random) -> tuple[Rule, ...]:
@@ -156,8 +158,8 @@ def really(run: Run) -> dict[str, tuple[str, str | None, int]]:
 def test_a_replay_comes_to_the_same_ends_as_the_engine(fixed: bool) -> None:
     """Outcome, rule and instant of every delivery, in random scenarios."""
     outcomes: set[str] = set()
-    for number in range(SEEDS):
-        seed = number if fixed else SystemRandom().randrange(2**32)
+    known = (*range(SEEDS), *FOUND)
+    for seed in known if fixed else [SystemRandom().randrange(2**32) for _ in range(SEEDS)]:
         scenario = some_scenario(seed)
         run = simulate(scenario)
         book = Book(0, scenario.policies.rules, {}, ())

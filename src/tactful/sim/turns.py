@@ -171,7 +171,8 @@ class Turn:
     def _collapse(self, row: Delivery, until: Millis, rule: str) -> None:
         group = row.group if row.group.startswith(f"collapse:{rule}:") else ""
         group = group or f"collapse:{rule}:{row.type}"
-        waiting = self._known_lines().in_group(row.recipient, row.channel, group)
+        known = self._known_lines().in_group(row.recipient, row.channel, group)
+        waiting = [other for other in known if other.id not in self._handled]
         if any(other.id > row.id for other in waiting):
             row.rule = rule
             self._end(row, COLLAPSED)
