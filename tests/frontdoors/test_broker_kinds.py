@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pika.exceptions
 import pytest
@@ -33,17 +34,23 @@ def put_to_valkey(url: str, put: Callable[[Put], None]) -> None:
 
 def put_to_rabbit(url: str, put: Callable[[Put], None]) -> None:
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
+        channels: list[Any] = []
+
+        def renew() -> None:
+            channels[:] = [connection.channel()]
+            channels[0].confirm_delivery()
 
         def taken(body: bytes, key: str) -> bool:
             properties = pika.BasicProperties(message_id=key, delivery_mode=2)
             try:
-                channel.basic_publish("", "tactful.submissions", body, properties, mandatory=True)
-            except pika.exceptions.NackError:  # the queue has no leader yet
+                channels[0].basic_publish("", "tactful.submissions", body, properties, True)
+            except pika.exceptions.NackError:
+                # The queue had no leader yet, and this channel does not ask for one again.
+                renew()
                 return False
             return True
 
+        renew()
         put(lambda body, key: until(lambda: taken(body, key)))
 
 

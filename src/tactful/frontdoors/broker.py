@@ -15,10 +15,8 @@ import base64
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tactful.app import Tactful
 from tactful.core.errors import RequestError, Unavailable
@@ -28,6 +26,7 @@ from tactful.engine.problems import MEDIA_TYPE, details, wrong
 from tactful.engine.requests import Receipt
 from tactful.frontdoors.messages import submission_of
 from tactful.ports import Broker, Incoming, Outgoing, Probe
+from tactful.runtime.background import Background
 
 log = logging.getLogger("tactful.broker")
 
@@ -41,18 +40,17 @@ KEPT_MAX: Final = 128_000
 """Bytes of a refused message that are kept: with the problem around them brokers still take it."""
 
 
-class BrokerDoor:
+class BrokerDoor(Background):
     """Takes submissions from one broker; in the background between `start` and `stop`.
 
     `again_ms` is the first pause after a failure; pauses double up to half a minute.
     """
 
     def __init__(self, app: Tactful, broker: Broker, *, again_ms: Millis = AGAIN_MS) -> None:
+        super().__init__("door", pause_ms=again_ms, longest_ms=AGAIN_MAX_MS)
         self._app = app
         self._broker = broker
         self._again_ms = again_ms
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def pump(self, wait_s: float = 0.0) -> int:
         """Take one portion in, waiting for it that long; gives how many messages were settled.
@@ -78,48 +76,9 @@ class BrokerDoor:
         self._count("refused", len(refused))
         return len(done) + len(refused)
 
-    def start(self) -> None:
-        """Begin to take in the background; harmless when repeated."""
-        if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, name="tactful-door", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Take nothing more; what was taken is settled first."""
-        if self._thread is not None:
-            self._stopping.set()
-            self._thread.join()
-            self._thread = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _run(self) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            try:
-                self.pump(WAIT_S)
-                failures = 0
-                continue
-            except Unavailable as error:
-                log.warning("submissions from the broker have to wait: %s", error)
-            except Exception:
-                log.exception("taking from the broker goes on after an error")
-            failures += 1
-            self._stopping.wait(self._pause_ms(failures) / SECOND)
-
-    def _pause_ms(self, failures: int) -> Millis:
-        return min(self._again_ms << min(failures - 1, 20), AGAIN_MAX_MS)
+    def piece(self) -> None:
+        """See `Background.piece`."""
+        self.pump(WAIT_S)
 
     # One portion ------------------------------------------------------------------------------
 
@@ -159,7 +118,7 @@ class BrokerDoor:
 
     def _put_back(self, messages: Sequence[Incoming]) -> None:
         tries = max(message.tries for message in messages)
-        self._broker.later(messages, self._pause_ms(tries))
+        self._broker.later(messages, min(self._again_ms << min(tries - 1, 20), AGAIN_MAX_MS))
         self._count("put_back", len(messages))
 
     def _count(self, what: str, times: int) -> None:

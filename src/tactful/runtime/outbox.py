@@ -13,19 +13,15 @@ the CloudEvents.
 
 from __future__ import annotations
 
-import logging
-import threading
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import MINUTE, SECOND, Event
 from tactful.engine.endpoints import SOURCE, Place, body_of, id_of, place_from
 from tactful.engine.timekeeper import Timekeeper
 from tactful.ports import Broker, Clock, Outgoing, Probe, Reader, Store
+from tactful.runtime.background import Background
 from tactful.runtime.entropy import new_name
-
-log = logging.getLogger("tactful.broker")
 
 NAME_NOTE: Final = "outbox:name"
 PLACE_NOTE: Final = "outbox:place"
@@ -36,18 +32,17 @@ AGAIN_MS: Final = SECOND
 AGAIN_MAX_MS: Final = 30 * SECOND
 
 
-class Outbox:
+class Outbox(Background):
     """Publishes the events of one store; in the background between `start` and `stop`."""
 
     def __init__(self, store: Store, clock: Clock, broker: Broker, probe: Probe) -> None:
+        super().__init__("outbox", pause_ms=AGAIN_MS, longest_ms=AGAIN_MAX_MS)
         self._store = store
         self._timekeeper = Timekeeper(clock)
         self._broker = broker
         self._probe = probe
         self._owner = new_name()
-        self._name = ""
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._own_name = ""
 
     def pump(self) -> int:
         """Publish one portion of what is new; gives how many events. Raises Unavailable."""
@@ -56,7 +51,7 @@ class Outbox:
         if not events:
             return 0
         try:
-            self._broker.publish([_message(self._name, event) for event in events])
+            self._broker.publish([_message(self._own_name, event) for event in events])
         except Unavailable:
             self._keep(place.after)
             raise
@@ -69,51 +64,19 @@ class Outbox:
 
         What happens after it has returned will be published.
         """
-        if self._thread is None:
-            self._begin()
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, name="tactful-outbox", daemon=True)
-            self._thread.start()
+        self._begin()
+        super().start()
 
-    def stop(self) -> None:
-        """Publish nothing more; waits for the portion that is under way."""
-        if self._thread is not None:
-            self._stopping.set()
-            self._thread.join()
-            self._thread = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _run(self) -> None:
-        pause_ms = AGAIN_MS
-        while not self._stopping.is_set():
-            try:
-                if not self.pump():
-                    self._stopping.wait(IDLE_S)
-                pause_ms = AGAIN_MS
-            except Unavailable as error:
-                log.warning("events for the broker have to wait: %s", error)
-                self._stopping.wait(pause_ms / SECOND)
-                pause_ms = min(2 * pause_ms, AGAIN_MAX_MS)
-            except Exception:
-                log.exception("publishing goes on after an error")
-                self._stopping.wait(pause_ms / SECOND)
+    def piece(self) -> None:
+        """See `Background.piece`."""
+        if not self.pump():
+            self.wait(IDLE_S)
 
     # Its place --------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         """Learn the name of this store's outbox, which begins now if there was none."""
-        if self._name:
+        if self._own_name:
             return
         with self._store.transaction() as tx:
             name = tx.note(NAME_NOTE)
@@ -121,7 +84,7 @@ class Outbox:
                 name = new_name()
                 tx.set_note(NAME_NOTE, name)
                 tx.set_note(PLACE_NOTE, Place(tx.last_event()).text())
-        self._name = name
+        self._own_name = name
 
     def _take(self) -> tuple[Place, list[Event]]:
         """The place and what comes next, with nobody else at it; nothing if it is not our turn."""
