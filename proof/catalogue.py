@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from proof import (
     checker,
+    cut_off,
     disk_full,
     io_error,
     kill,
+    machines,
     poison,
     power,
     syscall_freeze,
@@ -21,6 +23,8 @@ _ALL = (
     io_error.SCENARIO,
     power.SCENARIO,
     poison.SCENARIO,
+    machines.SCENARIO,
+    cut_off.SCENARIO,
     checker.SCENARIO,
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}

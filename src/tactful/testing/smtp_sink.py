@@ -64,8 +64,6 @@ class SmtpSink:
     raises ends the connection and is raised again by `close`.
     """
 
-    host: Final = "127.0.0.1"
-
     def __init__(
         self,
         *,
@@ -84,7 +82,9 @@ class SmtpSink:
         session_faults: SessionScript | None = None,
         log: str | os.PathLike[str] | None = None,
         port: int = 0,
+        host: str = "127.0.0.1",
     ) -> None:
+        self.host: Final = host
         self.offers = Offers(
             pipelining,
             size,

@@ -87,6 +87,11 @@ class PostgresServer(PrivateServer):
         """Removes a database and cuts off who is connected to it."""
         drop_database(self.url(unix_socket=True), name)
 
+    def reload(self) -> None:
+        """Have the server read its files of settings and of who may enter once more."""
+        with psycopg.connect(self.url(unix_socket=True), autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+
     def _prepare(self) -> None:
         self._bindir = self._runnable(_find())
         secret = self._write_secret("password", self._password)
