@@ -6,11 +6,13 @@ from proof import (
     checker,
     cut_off,
     disk_full,
+    failover,
     io_error,
     kill,
     machines,
     poison,
     power,
+    server,
     syscall_freeze,
     syscall_kill,
 )
@@ -25,6 +27,8 @@ _ALL = (
     poison.SCENARIO,
     machines.SCENARIO,
     cut_off.SCENARIO,
+    server.SCENARIO,
+    failover.SCENARIO,
     checker.SCENARIO,
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
