@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from proof import (
+    broker,
     checker,
     cut_off,
     disk_full,
+    due_at_once,
     failover,
     io_error,
     kill,
@@ -29,6 +31,8 @@ _ALL = (
     cut_off.SCENARIO,
     server.SCENARIO,
     failover.SCENARIO,
+    due_at_once.SCENARIO,
+    broker.SCENARIO,
     checker.SCENARIO,
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}

@@ -91,14 +91,26 @@ def wanted(size: int, draw: Random) -> list[Submission]:
 
 
 class Fleet:
-    """A context manager. `url` is how the store is reached from here."""
+    """A context manager. `url` is how the store is reached from here.
 
-    def __init__(self, url: str, folder: Path, seed: int, host: str = "127.0.0.1") -> None:
+    Without a `seed` the mail server takes everything.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        seed: int | None,
+        host: str = "127.0.0.1",
+        rules: Sequence[Rule] = RULES,
+    ) -> None:
         self.url = url
         self.log = folder / "arrived.jsonl"
         self.receipts: list[Mapping[str, Any]] = []
         self.changes = 0
-        self._sink = SmtpSink(log=self.log, faults=partial(faults, seed), host=host)
+        self._rules = rules
+        script = None if seed is None else partial(faults, seed)
+        self._sink = SmtpSink(log=self.log, faults=script, host=host)
         self._workers: list[subprocess.Popen[str]] = []
         self._stack = ExitStack()
         self._over = threading.Event()
@@ -107,7 +119,8 @@ class Fleet:
         self._stack.enter_context(self._sink)
         self.app: Tactful = ask(lambda: open_app(self.url))
         self._stack.callback(self.app.close)
-        ask(lambda: self.app.rules.put(*RULES))
+        if self._rules:
+            ask(lambda: self.app.rules.put(*self._rules))
         ask(lambda: self.app.templates.put(DIGEST))
         return self
 
@@ -178,13 +191,20 @@ class Fleet:
             if worker.returncode:
                 raise AssertionError(f"a worker ended with {worker.returncode}")
 
-    def judge(self, size: int, where: str, tally: Tally) -> Report:
+    @property
+    def port(self) -> int:
+        """Of the mail server."""
+        return self._sink.port
+
+    def judge(self, size: int, where: str, tally: Tally, *, receipts: bool = True) -> Report:
+        """Without `receipts` others have asked, who were told nothing."""
         arrived = lines_of(self.log)
         report = judged(self.url, arrived, self.receipts)
         tally.judge(report, where)
         tally.again += sum(count - 1 for count in copies(arrived).values())
-        if not report.attempts == len(self.receipts) == size:
-            tally.find(f"{where}: {report.attempts} of {size}, {len(self.receipts)} receipts")
+        told = len(self.receipts) if receipts else size
+        if not report.attempts == told == size:
+            tally.find(f"{where}: {report.attempts} of {size}, {told} receipts")
         if report.waiting:
             tally.find(f"{where}: {report.waiting} are stuck")
         return report
