@@ -11,6 +11,7 @@ from proof import (
     failover,
     io_error,
     kill,
+    limiter,
     machines,
     poison,
     power,
@@ -33,6 +34,7 @@ _ALL = (
     failover.SCENARIO,
     due_at_once.SCENARIO,
     broker.SCENARIO,
+    limiter.SCENARIO,
     checker.SCENARIO,
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
