@@ -1,8 +1,9 @@
-"""`broker`: JetStream is killed and frozen while submissions come in and events go out.
+"""`broker`: JetStream dies and freezes while submissions come in and events go out.
 
-Two workers on one PostgreSQL take from it and publish to it; one of them is killed at every third
-blow, and another one starts. Every submission has a key, and each third comes twice. The broker
-forces to its disk what it acknowledges.
+Two workers on one PostgreSQL take from it and publish to it. Now and then one of them is killed and
+another one starts, or PostgreSQL is killed: what was taken then must not be acknowledged. Every
+submission has a key, and each third comes twice. The broker forces to its disk what it
+acknowledges.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SUBMITTED = 60
 
 PAUSE_S = 0.01
 LOOK_S = 0.2
-WAYS = ("kill", "freeze", "worker")
+WAYS = ("kill", "store", "freeze", "worker")
 
 
 def play(trial: Trial, tally: Tally) -> None:
@@ -43,7 +44,7 @@ def play(trial: Trial, tally: Tally) -> None:
         NatsServer(durable=True) as nats,
         database(postgres) as name,
         Fleet(postgres.url(name), trial.folder, None, rules=()) as fleet,
-        Crew(fleet, nats) as crew,
+        Crew(fleet, postgres, nats) as crew,
     ):
         before = make_places(fleet, nats)
         for _ in range(WORKERS):
@@ -64,10 +65,12 @@ def play(trial: Trial, tally: Tally) -> None:
 class Crew:
     """The workers at the broker; a context manager."""
 
-    def __init__(self, fleet: Fleet, nats: NatsServer) -> None:
+    def __init__(self, fleet: Fleet, postgres: PostgresServer, nats: NatsServer) -> None:
         self._words = (fleet.url, str(fleet.port), nats.url())
+        self._postgres = postgres
         self._nats = nats
         self._workers: list[subprocess.Popen[str]] = []
+        self._killed = 0
 
     def __enter__(self) -> Crew:
         return self
@@ -96,22 +99,25 @@ class Crew:
             worker.communicate("", timeout=PATIENCE_S)
 
     def strike(self, way: str, draw: Random) -> None:
-        """Kill the broker, stop it for a while, or replace a worker who is killed."""
+        """Kill the broker or the store, stop the broker, or replace a worker who is killed."""
         never = threading.Event()
         never.wait(draw.uniform(0.2, 1))
         if way == "worker":
-            victim = self._workers.pop(0)
+            # In turn the newest and the oldest: the place of who published is held for a minute.
+            victim = self._workers.pop(self._killed % 2 - 1)
+            self._killed += 1
             victim.kill()
             victim.communicate()
             self.hire()
-        elif way == "kill":
-            self._nats.kill()
-            never.wait(draw.uniform(0, 1))
-            self._nats.start()
-        else:
+        elif way == "freeze":
             self._nats.pause()
             never.wait(draw.uniform(0.5, 3))
             self._nats.resume()
+        else:
+            server = self._nats if way == "kill" else self._postgres
+            server.kill()
+            never.wait(draw.uniform(0, 1))
+            server.start()
 
 
 def make_places(fleet: Fleet, nats: NatsServer) -> int:
@@ -141,9 +147,13 @@ def is_busy(fleet: Fleet) -> bool:
 
 def busy_with(fleet: Fleet) -> tuple[int, int]:
     """How many deliveries are open, and how many events were not published."""
-    counts = ask(fleet.app.counts)
-    with fleet.app.store.reading() as reader:
-        return sum(counts.get(state, 0) for state in OPEN), behind(reader) or 0
+
+    def look() -> tuple[int, int]:
+        counts = fleet.app.counts()
+        with fleet.app.store.reading() as reader:
+            return sum(counts.get(state, 0) for state in OPEN), behind(reader) or 0
+
+    return ask(look)
 
 
 def compare(fleet: Fleet, shop: Shop, size: int, before: int, tally: Tally) -> None:
