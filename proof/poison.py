@@ -22,7 +22,6 @@ from proof.trial import Scenario, Tally, Trial
 from tactful import State
 from tactful.testing.smtp_sink import SmtpSink
 
-PROGRAM = Path(__file__).with_name("poison_process.py")
 PEOPLE = 100
 DEADLY = 2
 """Of them, in one history."""
@@ -73,7 +72,7 @@ def history(place: Path, where: str, draw: Random, tally: Tally) -> int:
 
 
 def live(url: str, port: int, where: str) -> int:
-    command = [sys.executable, str(PROGRAM), url, str(port), where]
+    command = [sys.executable, "-m", "proof.poison_process", url, str(port), where]
     return subprocess.run(command, timeout=PATIENCE_S, check=False).returncode
 
 

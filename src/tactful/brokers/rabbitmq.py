@@ -69,7 +69,8 @@ class _Line:
                 return work(self, self.channel())
             except (AMQPError, OSError) as error:
                 self._drop()
-                raise Unavailable(f"broker {self._where}: {type(error).__name__}") from None
+                said = getattr(error, "reply_text", "") or type(error).__name__
+                raise Unavailable(f"broker {self._where}: {said}") from None
 
     def close(self) -> None:
         """Let go of it."""
