@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from tactful.core.checks import Checks, Gate
 from tactful.core.decide import Subject, decide
 from tactful.core.model import (
     MINUTE,
@@ -36,10 +35,10 @@ from tactful.core.model import (
     State,
 )
 from tactful.core.settle import QUARANTINED
-from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
 from tactful.engine.due import back_to, beyond, give_back, left_going
-from tactful.engine.line import Lines, end_of_line, slots
+from tactful.engine.gates import Gates
+from tactful.engine.line import Lines, slots
 from tactful.engine.pausing import paused_among
 from tactful.engine.people import suppressed_by_address, unwanted
 from tactful.engine.zones import zone_of
@@ -150,8 +149,6 @@ class _Round:
         self._suppressions: dict[str, list[Suppression]] = {}
         self._lines: Lines | None = None
         self._recipients: list[str] = []
-        self._cells: dict[str, int] = {}
-        self._behind: dict[str, int] = {}
         self._view = 0
         self._stopped: list[str] = []
 
@@ -171,8 +168,8 @@ class _Round:
         if self._stopped:
             self._tx.pause_deliveries(self._stopped)
         self._tx.add_events(self._events)
-        if self._cells:
-            self._tx.set_cells(self._cells)
+        if self._gates.cells:
+            self._tx.set_cells(self._gates.cells)
         for recipient in self._freed:
             self._tx.wake(self._now, recipient)
         for job in self._jobs:
@@ -189,13 +186,7 @@ class _Round:
         reach = max((check.reach_ms for check in checks), default=0)
         if reach:
             self._history = self._tx.history(self._recipients, self._now - reach)
-        if any(check.gates for check in checks):
-            keys = {
-                gate.key(row.channel, row.address)
-                for row in rows
-                for gate in self._book.checks(row.kind).gates
-            }
-            self._cells = self._tx.cells([*keys, *map(self._line_of, keys)])
+        self._gates = Gates(self._tx, self._book, rows, self._now)
 
     def _units(self, rows: Sequence[Delivery]) -> Iterable[list[Delivery]]:
         """What goes or waits together: one delivery, or the members of a digest."""
@@ -317,8 +308,11 @@ class _Round:
             planned = self._planned(head, kind, unit)
         decision = decide(subject, history, planned, checks, self._now)
         if isinstance(decision, Send):
-            if not checks.gates or self._pass_gates(unit, checks):
+            turn = self._gates.turn(head, checks) if checks.gates else None
+            if turn is None:
                 self._send(unit)
+            else:
+                self._wait(unit, *turn, head.group)
             return
         # What is resumed was accepted, unless nothing had been decided about it when it was paused.
         fresh = not head.decided and head.state is not State.DEFERRED
@@ -362,41 +356,6 @@ class _Round:
             overdue="none" if head.decided else "promised",
             ahead_of=head.id if head.decided else "",
         )
-
-    def _pass_gates(self, unit: list[Delivery], checks: Checks) -> bool:
-        """Whether provider and domain take one more now; moves the unit to its turn if not."""
-        head = unit[0]
-        passed: dict[str, int] = {}
-        for gate in checks.gates:
-            key = gate.key(head.channel, head.address)
-            tat = self._cells[key] = known(gate.cell, self._cells.get(key, 0), self._now)
-            new, _ = conform(gate.cell, tat, self._now)
-            if new is None or self._behind.get(key):
-                self._wait(unit, self._turn(gate, key, head), gate.rule.name, head.group)
-                return False
-            passed[key] = new
-        self._cells |= passed
-        return True
-
-    def _line_of(self, key: str) -> str:
-        """The name of the cell that holds the end of a gate's line, under the rules in force."""
-        return end_of_line(key, self._book.epoch)
-
-    def _turn(self, gate: Gate, key: str, head: Delivery) -> Millis:
-        """When to ask again: behind all who wait, or as soon as can be for who has waited.
-
-        Were it not for the line, all that waits would be planned for the same next slots at every
-        claim, and looked at again and again until it goes.
-        """
-        tat = self._cells[key]
-        if head.held and head.rule == gate.rule.name:
-            ahead = self._behind.get(key, 0)
-            self._behind[key] = ahead + 1
-            return slot_behind(gate.cell, tat, ahead, self._now)
-        line = self._line_of(key)
-        end = max(tat, self._cells.get(line, 0), self._now * 1000 + gate.cell.tolerance_us)
-        self._cells[line] = end + gate.cell.period_us
-        return slot_behind(gate.cell, end, 0, self._now)
 
     # Consequences -----------------------------------------------------------------------------
 

@@ -1,17 +1,69 @@
-"""Lines at throughput gates, where somebody who stood in them is gone.
+"""Throughput gates: who may pass in one round, and the lines of those who wait at them.
 
-Such a line is kept as its end alone: where the next one goes who comes (`dispatch`). A hole in the
-middle cannot be filled, so the line is begun anew, and all who are held ask for a new place.
+Such a line is kept as its end alone: where the next one goes who comes. A hole in the middle cannot
+be filled: where somebody who stood in it is gone, the line is begun anew, and all who are held ask
+for a new place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from tactful.core.checks import Checks, Gate
 from tactful.core.model import Millis
+from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
 from tactful.engine.line import end_of_line
+from tactful.engine.rulebook import Book
 from tactful.ports import Delivery, Tx
+
+
+class Gates:
+    """The gates that these deliveries meet in one transaction; `cells` is what is to be stored."""
+
+    def __init__(self, tx: Tx, book: Book, rows: Sequence[Delivery], now: Millis) -> None:
+        self._epoch = book.epoch
+        self._now = now
+        self._behind: dict[str, int] = {}
+        keys = {
+            gate.key(row.channel, row.address)
+            for row in rows
+            for gate in book.checks(row.kind).gates
+        }
+        self.cells = tx.cells([*keys, *map(self._line_of, keys)]) if keys else {}
+
+    def turn(self, head: Delivery, checks: Checks) -> tuple[Millis, str] | None:
+        """When it may ask again and for whose sake; None if it may go now, and is counted."""
+        passed: dict[str, int] = {}
+        for gate in checks.gates:
+            key = gate.key(head.channel, head.address)
+            tat = self.cells[key] = known(gate.cell, self.cells.get(key, 0), self._now)
+            new, _ = conform(gate.cell, tat, self._now)
+            if new is None or self._behind.get(key):
+                return self._place(gate, key, head), gate.rule.name
+            passed[key] = new
+        self.cells |= passed
+        return None
+
+    def _line_of(self, key: str) -> str:
+        """The name of the cell that holds the end of a gate's line, under the rules in force."""
+        return end_of_line(key, self._epoch)
+
+    def _place(self, gate: Gate, key: str, head: Delivery) -> Millis:
+        """When to ask again: behind all who wait, or as soon as can be for who has waited.
+
+        Were it not for the line, all that waits would be planned for the same next slots at every
+        claim, and looked at again and again until it goes.
+        """
+        tat = self.cells[key]
+        if head.held and head.rule == gate.rule.name:
+            ahead = self._behind.get(key, 0)
+            self._behind[key] = ahead + 1
+            return slot_behind(gate.cell, tat, ahead, self._now)
+        line = self._line_of(key)
+        end = max(tat, self.cells.get(line, 0), self._now * 1000 + gate.cell.tolerance_us)
+        self.cells[line] = end + gate.cell.period_us
+        return slot_behind(gate.cell, end, 0, self._now)
 
 
 def lines_of(context: Context, gone: Sequence[Delivery]) -> set[str]:
