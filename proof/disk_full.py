@@ -70,6 +70,7 @@ def history(place: Path, seed: int, trial: Trial, tally: Tally) -> float:
     slowest = 0.0
     with MailRoom(log=log) as room, ThreadPoolExecutor(1) as pool:
         sender = pool.submit(room.run, url, wanted)
+        await_first(log, sender)
         for _ in range(CYCLES):
             waited = cycle(place, log, draw, sender)
             if waited is None:
@@ -92,6 +93,13 @@ def history(place: Path, seed: int, trial: Trial, tally: Tally) -> float:
     if report.waiting or not report.attempts == len(receipts) == len(wanted):
         tally.find(f"seed {seed}: {report.attempts} of {len(wanted)}, {report.waiting} wait")
     return slowest
+
+
+def await_first(log: Path, sender: Future[Any]) -> None:
+    """Until a mail has come: with a full disk nobody can begin, and says so, which is no finding."""
+    never = threading.Event()
+    while not lines_of(log) and not sender.done():
+        never.wait(0.01)
 
 
 def cycle(place: Path, log: Path, draw: Random, sender: Future[Any]) -> float | None:

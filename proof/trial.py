@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tactful.verify import Report
+from tactful.verify.limits import Violation
 
 FINDINGS_KEPT = 50
 
@@ -60,7 +61,7 @@ class Tally:
             ("lost", report.lost),
             ("unexpected", report.unexpected),
             ("duplicated", report.duplicated_unexplained),
-            ("over the limit", [f"{one.rule} for {one.whom}" for one in report.limit_violations]),
+            ("over the limit", [_in_words(one) for one in report.limit_violations]),
         ):
             for text in texts:
                 self.find(f"{where}: {name}: {text}")
@@ -78,6 +79,14 @@ class Tally:
     def to_dict(self) -> dict[str, Any]:
         found = {name: getattr(self, name) for name in self.__slots__ if name != "used"}
         return {**found, "utilisation": self.utilisation}
+
+
+def _in_words(one: Violation) -> str:
+    """A hand-over that was too much, with the instants of all in its window."""
+    instants = [inside.at for inside in one.inside]
+    since = ", ".join(f"+{at - instants[0]}" for at in instants[-20:])
+    held = f"{one.held} of {one.most} {one.window}"
+    return f"{one.rule} {one.limit} for {one.whom}: {held}: {instants[0]} {since}"
 
 
 class Trial(NamedTuple):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
+import pytest
 from engine_bench import HOUR, SECOND, START, Bench, asked
 
 from tactful.core.model import State
 from tactful.engine.settings import Settings
+from tactful.ports import Store
 
 
 def handed_over(bench: Bench) -> list[tuple[int, str]]:
@@ -165,3 +168,36 @@ def test_a_change_of_the_rule_ends_the_line(bench: Bench) -> None:
     for instant in range(0, 1000, 100):
         bench.at(instant)
     assert bench.texts == [str(n) for n in range(5)]
+
+
+def test_a_limit_that_was_made_wider_holds_from_its_first_look_on(bench: Bench) -> None:
+    bench.rule("slow", "1/hour", per="channel", burst=5)
+    for number in range(40):
+        bench.send(to=f"p{number}", text=str(number))
+    bench.run()
+    assert len(bench.messages) == 5
+
+    bench.rule("slow", "10/second", per="channel", burst=5)
+    for instant in range(0, 1_000, 100):
+        bench.at(instant)
+    assert len(bench.messages) == 5 + 9
+
+
+@pytest.mark.parametrize("behind_ms", [1, 6, 900])
+def test_a_worker_whose_clock_is_behind_gives_nothing_of_a_rate_back(
+    behind_ms: int, store: Store
+) -> None:
+    """Each in its turn is as late as clocks of two machines may be, or as a wait for a lock."""
+    ahead, behind = Bench(store), Bench(store)
+    ahead.rule("mail", "100/second", per="channel", channels=["post"], burst=10)
+    gone: list[int] = []
+    for number in range(600):
+        bench = behind if number % 2 else ahead
+        bench.clock.set(START + 2_000 + number - behind_ms * (number % 2))
+        bench.send(to=f"p{number}", text=str(number))
+        gone += [job.at for job in bench.claim()]
+
+    assert len(gone) > 60
+    gone.sort()
+    for first, last in combinations(range(len(gone)), 2):
+        assert last - first + 1 <= 10 + (gone[last] - gone[first]) / 10

@@ -40,12 +40,14 @@ def conform(cell: Cell, tat_us: int, now: Millis) -> tuple[int | None, Millis]:
     return None, -(-(tat_us - cell.tolerance_us) // 1000)
 
 
-def known(cell: Cell, tat_us: int, now: Millis) -> int:
+def known(cell: Cell, tat_us: int, latest_us: int) -> int:
     """The `tat` under this limit: never further ahead than this limit could have put it.
 
-    What is further ahead was put there by an earlier, narrower limit of the same rule.
+    What is further ahead was put there by an earlier, narrower limit of the same rule. `latest_us`
+    is the latest instant at which anybody was let pass, or now: by the clock of one who is some
+    milliseconds behind, each look would give that much of the rate back.
     """
-    return min(tat_us, now * 1000 + cell.tolerance_us + cell.period_us)
+    return min(tat_us, latest_us + cell.tolerance_us + cell.period_us)
 
 
 def slot_behind(cell: Cell, tat_us: int, ahead: int, now: Millis) -> Millis:

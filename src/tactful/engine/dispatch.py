@@ -168,8 +168,8 @@ class _Round:
         if self._stopped:
             self._tx.pause_deliveries(self._stopped)
         self._tx.add_events(self._events)
-        if self._gates.cells:
-            self._tx.set_cells(self._gates.cells)
+        if self._gates.changed:
+            self._tx.set_cells(self._gates.changed)
         for recipient in self._freed:
             self._tx.wake(self._now, recipient)
         for job in self._jobs:

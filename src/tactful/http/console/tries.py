@@ -11,7 +11,7 @@ from typing import Final
 
 from tactful.app import Tactful
 from tactful.core.model import MINUTE, Millis
-from tactful.core.throughput import Cell, conform, known
+from tactful.core.throughput import Cell, conform
 
 BY_NAME: Final = Cell.of(2, MINUTE, 10)
 BY_ADDRESS: Final = Cell.of(6, MINUTE, 20)
@@ -29,7 +29,7 @@ def admit(app: Tactful, name: str, address: str) -> Millis | None:
         granted: dict[str, int] = {}
         free = now
         for key, cell in limits.items():
-            tat, at = conform(cell, known(cell, then.get(key, 0), now), now)
+            tat, at = conform(cell, then.get(key, 0), now)
             if tat is not None:
                 granted[key] = tat
             free = max(free, at)
