@@ -96,7 +96,7 @@ def history(place: Path, seed: int, trial: Trial, tally: Tally) -> float:
 
 
 def await_first(log: Path, sender: Future[Any]) -> None:
-    """Until a mail has come: with a full disk nobody can begin, and says so, which is no finding."""
+    """Until a mail has come: on a full disk nobody can begin, which is no finding."""
     never = threading.Event()
     while not lines_of(log) and not sender.done():
         never.wait(0.01)
