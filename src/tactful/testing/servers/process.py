@@ -149,16 +149,17 @@ class PrivateServer(ABC):
         if process is None or process.poll() is not None:
             return
         # A stopped parent has no new children and does not bury those it has. So each of these
-        # numbers means the same process until the end.
+        # numbers means the same process until the end. Helpers of a child may end by themselves.
         with contextlib.ExitStack() as stack:
             ends = select.poll()
             waiting = set()
-            for child in _freeze(process.pid):
-                end = os.pidfd_open(child)
-                stack.callback(os.close, end)
-                ends.register(end, select.POLLIN)
-                waiting.add(end)
-                os.kill(child, signal.SIGKILL)
+            for child in reversed(_freeze(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    end = os.pidfd_open(child)
+                    stack.callback(os.close, end)
+                    ends.register(end, select.POLLIN)
+                    waiting.add(end)
+                    os.kill(child, signal.SIGKILL)
             while waiting:
                 ended = [end for end, _ in ends.poll(_PATIENCE_S * 1000)]
                 if not ended:

@@ -41,6 +41,15 @@ class RabbitServer(PrivateServer):
         """Where clients reach it, password included."""
         return f"amqp://test:{self.password}@127.0.0.1:{self.port}/%2F"
 
+    def has_noted(self, name: str) -> bool:
+        """Whether a quorum queue, or whatever else takes part in its log, survives a crash.
+
+        RabbitMQ writes down where a new one lies up to a second after it has said that it is made.
+        `rabbit_stream_coordinator` stands for all streams.
+        """
+        notes = (self.folder / "data").glob("**/names.dets")
+        return any(name.encode() in file.read_bytes() for file in notes)
+
     def close(self) -> None:
         """Stops the server and its port mapper, and removes their folder."""
         if self._temporary is not None and self._ports[0]:
