@@ -50,9 +50,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+SLOW_S = 0.05
+
+
 @contextmanager
 def smtp_sink(kind: str) -> Iterator[int]:
-    """A server that takes mail and forgets it; Postfix's C sink where it is installed."""
+    """A server that takes mail and forgets it; Postfix's C sink where it is installed.
+
+    A `slow` one takes 50 ms over each mail, on as many connections as it is given.
+    """
+    if kind == "slow":
+        with SmtpSink(on_message=lambda _: time.sleep(SLOW_S)) as sink:
+            yield sink.port
+        return
     program = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin")
     if kind == "python" or program is None:
         with SmtpSink() as sink:
@@ -92,11 +102,19 @@ def peak_mib() -> float:
 
 
 def engine(
-    port: int, folder: Path, store: str | None = None, probe: Probe | None = None
+    port: int,
+    folder: Path,
+    store: str | None = None,
+    probe: Probe | None = None,
+    connections: int = 2,
 ) -> tuple[Tactful, SmtpChannel]:
     """An engine with a template and three rules, on SQLite by default, and its SMTP channel."""
     channel = SmtpChannel(
-        host="127.0.0.1", port=port, sender="Shop <shop@example.com>", connections=2, batch=100
+        host="127.0.0.1",
+        port=port,
+        sender="Shop <shop@example.com>",
+        connections=connections,
+        batch=100,
     )
     app = Tactful(store or f"sqlite:///{folder}/bench.db", channels=[channel], probe=probe)
     app.templates.put(

@@ -3,7 +3,7 @@
 The same work as `end_to_end`, on a private PostgreSQL that really waits for its disk (`fsync`), and
 with processor time for each notification of all who take part.
 
-    python -m benchmarks.on_postgres [--count 20000] [--workers 2]
+    python -m benchmarks.on_postgres [--count 20000] [--workers 2] [--sink slow --connections 8]
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from tactful.testing.servers.postgres import PostgresServer
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 
 
-def work(store: str, port: int) -> None:
+def work(store: str, port: int, connections: int) -> None:
     """One worker process, until its standard input ends."""
-    app, _ = engine(port, Path(), store)
+    app, _ = engine(port, Path(), store, connections=connections)
     with app:
         print("ready", flush=True)
         sys.stdin.readline()
@@ -38,9 +38,12 @@ def work(store: str, port: int) -> None:
 
 
 @contextmanager
-def workers(count: int, store: str, port: int) -> Iterator[list[subprocess.Popen[str]]]:
+def workers(
+    count: int, store: str, port: int, connections: int = 2
+) -> Iterator[list[subprocess.Popen[str]]]:
     """Worker processes that are at work."""
     command = [sys.executable, "-m", "benchmarks.on_postgres", "--work", store, "--port", str(port)]
+    command += ["--connections", str(connections)]
     made = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(count)
@@ -65,12 +68,20 @@ def processor_us(pid: int) -> float:
     return (total + own.children_user + own.children_system) * 1e6
 
 
-def run(count: int, recipients: int, processes: int, folder: Path) -> dict[str, Any]:
-    with PostgresServer(durable=True, settings=SETTINGS) as server, smtp_sink("c") as port:
+def run(
+    count: int,
+    recipients: int,
+    processes: int,
+    folder: Path,
+    sink: str = "c",
+    connections: int = 2,
+) -> dict[str, Any]:
+    """Figures of one run; each worker has so many `connections` to a `sink` of that kind."""
+    with PostgresServer(durable=True, settings=SETTINGS) as server, smtp_sink(sink) as port:
         server.create_database("bench")
         store = server.url("bench")
         app, _ = engine(port, folder, store)
-        with workers(processes, store, port) as made:
+        with workers(processes, store, port, connections) as made:
             portions = list(items(count, recipients))
             began = {p.pid: processor_us(p.pid) for p in made}
             server_us, own_us = processor_us(server.pid), time.process_time() * 1e6
@@ -103,14 +114,24 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--recipients", type=int, default=5_000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--sink", choices=("c", "python", "slow"), default="c")
+    parser.add_argument("--connections", type=int, default=2)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(options.work, options.port)
+        work(options.work, options.port, options.connections)
         return
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(run(options.count, options.recipients, options.workers, Path(folder))))
+        figures = run(
+            options.count,
+            options.recipients,
+            options.workers,
+            Path(folder),
+            options.sink,
+            options.connections,
+        )
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -300,7 +300,7 @@ def test_whatever_fails_each_mail_arrives_once_or_is_in_doubt(pair, seed):
                     assert times <= 1
                 else:
                     assert times == 0, outcome
-        assert kinds[Accepted] > 200
+        assert kinds[Accepted] > 50
         assert first.violations == second.violations == []
 
 

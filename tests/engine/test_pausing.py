@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from engine_bench import DAY, HOUR, MINUTE, SECOND, START, Bench
@@ -11,6 +12,8 @@ from tactful.core.errors import NotFound
 from tactful.core.model import Recipient, Rejected, Retry, State
 from tactful.engine.requests import Receipt
 from tactful.engine.settings import Settings
+from tactful.ports import Tx
+from tactful.stores.memory import MemoryStore
 
 
 def paused(bench: Bench) -> list[str]:
@@ -418,3 +421,27 @@ def test_its_digest_goes_without_it_and_it_comes_with_the_next(bench: Bench) -> 
         State.DIGESTED,
     }
     assert len(bench.messages) == 3
+
+
+class Hasty(MemoryStore):
+    """A store in which somebody else is at work as soon as a transaction has ended."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
+        with super().transaction(durable=durable) as tx:
+            yield tx
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+
+
+def test_a_worker_that_carries_on_takes_nothing_from_the_count_of_who_resumes() -> None:
+    store = Hasty()
+    bench = Bench(store)
+    receipt = bench.send(deliver_at=START + DAY)
+    assert bench.pausing.pause(receipt.notification_id) == 1
+
+    store.meanwhile = bench.fanout.step
+    assert bench.pausing.resume(receipt.notification_id) == 1

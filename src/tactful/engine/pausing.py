@@ -67,24 +67,19 @@ class Pausing:
     def resume(self, notification_id: str, by: str = "") -> int:
         """Decide anew about all of it that was paused; gives how many deliveries.
 
-        0 for what is not paused. Raises NotFound.
+        0 for what is not paused. Of more than a page a worker may take some, which do not count
+        here. Raises NotFound.
         """
 
-        def mark(tx: Tx) -> None:
+        def go_on(tx: Tx) -> int | None:
             now = self._context.timekeeper.now(tx)
             found = _known(tx, notification_id)
             if found.paused:
                 tx.resume_notification(found.id, "")
                 tx.add_events([Event("resumed", "", now, found.id, data=_facts(by))])
+                found = _known(tx, notification_id)
+            return None if found.resumed_to is None else resume_some(tx, found, now, PAGE)
 
-        def go_on(tx: Tx) -> int | None:
-            now = self._context.timekeeper.now(tx)
-            found = tx.lock_notification(notification_id)
-            if found is None or found.resumed_to is None:
-                return None
-            return resume_some(tx, found, now, PAGE)
-
-        self._context.committed(mark)
         count = 0
         while (more := self._context.committed(go_on)) is not None:
             count += more
