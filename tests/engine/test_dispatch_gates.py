@@ -183,7 +183,7 @@ def test_a_limit_that_was_made_wider_holds_from_its_first_look_on(bench: Bench) 
     assert len(bench.messages) == 5 + 9
 
 
-@pytest.mark.parametrize("behind_ms", [1, 6, 900])
+@pytest.mark.parametrize("behind_ms", [6, 900])
 def test_a_worker_whose_clock_is_behind_gives_nothing_of_a_rate_back(
     behind_ms: int, store: Store
 ) -> None:
@@ -191,13 +191,13 @@ def test_a_worker_whose_clock_is_behind_gives_nothing_of_a_rate_back(
     ahead, behind = Bench(store), Bench(store)
     ahead.rule("mail", "100/second", per="channel", channels=["post"], burst=10)
     gone: list[int] = []
-    for number in range(600):
+    for number in range(150):
         bench = behind if number % 2 else ahead
         bench.clock.set(START + 2_000 + number - behind_ms * (number % 2))
         bench.send(to=f"p{number}", text=str(number))
         gone += [job.at for job in bench.claim()]
 
-    assert len(gone) > 60
+    assert len(gone) > 20
     gone.sort()
     for first, last in combinations(range(len(gone)), 2):
         assert last - first + 1 <= 10 + (gone[last] - gone[first]) / 10
