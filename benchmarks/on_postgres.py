@@ -73,6 +73,7 @@ def run(
     recipients: int,
     processes: int,
     folder: Path,
+    *,
     sink: str = "c",
     connections: int = 2,
 ) -> dict[str, Any]:
@@ -128,8 +129,8 @@ def main() -> None:
             options.recipients,
             options.workers,
             Path(folder),
-            options.sink,
-            options.connections,
+            sink=options.sink,
+            connections=options.connections,
         )
     print(json.dumps(figures))
 

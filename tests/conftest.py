@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from tactful.sim.scale import run_scale
+from tactful.sim.scenario import Population, Scenario
 from tactful.stores.postgres.store import PostgresStore
 from tactful.testing.servers.postgres import (
     PostgresServer,
@@ -41,6 +44,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def hang_up() -> None:
     """Run under `nohup`, the processes that tests start would not hear SIGHUP."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def scale_compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Scale mode as it is after its first run, which compiles for half a minute.
+
+    Of several processes that run tests one does it, and the others wait for what it keeps.
+    """
+    place = tmp_path_factory.getbasetemp()
+    shared = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+    with (shared / "scale.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run_scale(Scenario(population=Population(1)))
 
 
 @pytest.fixture(scope="session")

@@ -119,6 +119,7 @@ def test_an_assertion_that_cannot_be_read_is_refused_before_the_run(small: Path)
     assert "cannot hold 'print(1)'" in result.stderr
 
 
+@pytest.mark.usefixtures("scale_compiled")
 def test_scale_mode_gives_the_same_tables_on_any_number_of_cores(small: Path) -> None:
     found = answer(small, "--scale", "--users", "2000", "--cores", "1")
     assert answer(small, "--scale", "--users", "2000", "--cores", "2") == found

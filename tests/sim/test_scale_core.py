@@ -14,6 +14,8 @@ from tactful.sim.scale.cover import covered
 from tactful.sim.scale.limits import COLLAPSE, DEFER, REJECT, SEND, SUPPRESS
 from tactful.sim.scenario import Scenario
 
+pytestmark = pytest.mark.usefixtures("scale_compiled")
+
 CHECKED = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 

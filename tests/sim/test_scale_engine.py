@@ -21,6 +21,8 @@ from tactful.sim.scale.cover import covered
 from tactful.sim.scenario import Broadcasts, Person, Population, Recorded, Scenario, Stream
 from tactful.sim.traffic import submission
 
+pytestmark = pytest.mark.usefixtures("scale_compiled")
+
 CHECKED = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 Seen = tuple[Any, ...]
 

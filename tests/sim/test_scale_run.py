@@ -41,6 +41,8 @@ from tactful.sim.scenario import (
     Way,
 )
 
+pytestmark = pytest.mark.usefixtures("scale_compiled")
+
 CALM = Rule("calm", "1/20min")
 NEWS = Broadcasts(Says("news"), tuple(number * 10 * MINUTE for number in range(5)))
 CHATTER = Stream(Says("chatter"), 3 / HOUR)
