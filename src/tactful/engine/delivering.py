@@ -8,9 +8,10 @@ messages Unknown, because nobody can say how far it came.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import PERMIT_ENDED, Message, Outcome, Rejected, Retry, Unknown
@@ -21,6 +22,8 @@ from tactful.ports import Channel, Store
 
 log = logging.getLogger("tactful.delivering")
 
+SHARE_LEAST: Final = 5
+"""So few messages are not worth another connection."""
 
 AGAIN = Retry("made anew without what cannot be rendered", after_ms=0, counted=False)
 
@@ -40,7 +43,7 @@ class Sent(NamedTuple):
 
 
 def batches(jobs: Sequence[Job], channel: Channel) -> list[list[Job]]:
-    """Jobs in portions for one call of a channel.
+    """Jobs in portions for one call of a channel each; few jobs are shared out among its lanes.
 
     What has been left without an answer before goes alone and last, so that a message that breaks
     its channel takes no other down with it. What must not be sent twice goes alone, too: only what
@@ -50,7 +53,8 @@ def batches(jobs: Sequence[Job], channel: Channel) -> list[list[Job]]:
     calm = [job for job in jobs if not (job.wary or job.alone)]
     single = [job for job in jobs if (job.alone or job.returned) and not job.crashes]
     suspect = sorted((job for job in jobs if job.crashes), key=lambda job: job.crashes)
-    size = max(1, channel.batch)
+    share = max(SHARE_LEAST, math.ceil(len(calm) / channel.concurrency))
+    size = max(1, min(channel.batch, share))
     portions = [calm[at : at + size] for at in range(0, len(calm), size)]
     return [*portions, *([job] for job in (*single, *suspect))]
 
