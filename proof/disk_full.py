@@ -130,7 +130,7 @@ def fill(ballast: Path) -> None:
 SCENARIO = Scenario(
     "disk-full",
     "On a full disk nothing is sent that cannot be recorded; with room again, all goes on.",
-    {"small": 10, "full": 200, "soak": 1_000},
+    {"small": 10, "full": 100, "soak": 1_000},
     play,
     (LINUX, ROOT, MOUNT),
 )

