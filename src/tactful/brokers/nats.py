@@ -335,17 +335,28 @@ class JetStream:
             if before:
                 headers["Nats-Expected-Last-Msg-Id"] = before
             subject = f"{self._places.events}.{message.topic}"
-            waiting.append(
-                await session.js.publish_async(subject, message.body, ANSWER_S, headers=headers)
+            answer = await session.js.publish_async(
+                subject, message.body, ANSWER_S, headers=headers
             )
+            answer.add_done_callback(_heard)
+            waiting.append(answer)
             before = message.id
-        results = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), ANSWER_S)
-        for place, result in enumerate(results):
-            if isinstance(result, APIError) and result.err_code in WRONG_LAST and place:
+        _, late = await asyncio.wait(waiting, timeout=ANSWER_S)
+        if late:
+            raise TimeoutError
+        for place, answer in enumerate(waiting):
+            error = answer.exception()
+            if isinstance(error, APIError) and error.err_code in WRONG_LAST and place:
                 return place
-            if isinstance(result, BaseException):
-                raise result
+            if error is not None:
+                raise error
         return len(messages)
+
+
+def _heard(answer: asyncio.Future[Any]) -> None:
+    """Where the connection ends meanwhile nobody asks for it any more, which is no news."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 async def _while_it_lasts(session: _Session, work: Coroutine[Any, Any, R]) -> R:
