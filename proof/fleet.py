@@ -36,6 +36,9 @@ TYPES = ("news", "offer", "like", "status", "alert")
 EACH = 20
 """Deliveries for one recipient."""
 
+WAVE = 2_000
+"""So many come mixed, for a hundred people, before those for others: each limit is reached."""
+
 PORTION = 50
 CHANGE_S = 1.0
 LOOK_S = 0.1
@@ -75,7 +78,7 @@ def database(server: PostgresServer) -> Iterator[str]:
 
 
 def wanted(size: int, draw: Random) -> list[Submission]:
-    """So many submissions, in a drawn order."""
+    """So many submissions, in waves of a drawn order."""
     found: list[Submission] = [
         {
             "type": TYPES[number % len(TYPES)],
@@ -86,8 +89,10 @@ def wanted(size: int, draw: Random) -> list[Submission]:
         }
         for number in range(size)
     ]
-    draw.shuffle(found)
-    return found
+    waves = [found[at : at + WAVE] for at in range(0, size, WAVE)]
+    for wave in waves:
+        draw.shuffle(wave)
+    return [one for wave in waves for one in wave]
 
 
 class Fleet:
