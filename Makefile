@@ -139,6 +139,10 @@ bench-sim: $(VENV)/.dev ## Measure the simulator beside others (BENCH_ARGS=...)
 bench-peers: $(VENV)/.dev ## Measure beside peers, each in an environment of its own (BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks.peers $(BENCH_ARGS)
 
+.PHONY: bench-all
+bench-all: $(VENV)/.dev ## Measure everything beside its peers, with figures and plots; 40 minutes
+	$(BIN)/python -m benchmarks.everything $(BENCH_ARGS)
+
 .PHONY: wheel
 wheel: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m hatchling build

@@ -1,6 +1,6 @@
 """Resident memory of one process over a million deliveries from submission to the 250.
 
-python -m benchmarks.memory [--count 1000000]
+python -m benchmarks.memory [--count 1000000] [--json FILE]
 """
 
 from __future__ import annotations
@@ -52,8 +52,13 @@ def measure(count: int, folder: Path, marks: int = 10) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(parser.parse_args().count, Path(folder))))
+        figures = measure(options.count, Path(folder))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

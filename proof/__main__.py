@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -34,6 +35,7 @@ def main() -> int:
     unknown = sorted(set(chosen) - set(SCENARIOS))
     if unknown:
         parser.error(f"--only: {', '.join(unknown)} is none of {', '.join(SCENARIOS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and clear up
     seed = SystemRandom().getrandbits(32) if options.seed is None else options.seed
     progress = Console(stderr=True)
     played = []
