@@ -67,12 +67,7 @@ def freeze(folder: Path, nursery: Nursery, point: Point) -> Thaw:
     """Freeze there, let another one follow the script, go on, and see both to their ends."""
     place = folder / str(point)
     place.mkdir()
-    inject = (
-        "-e",
-        f"trace={point.call}",
-        "-e",
-        f"inject={point.call}:signal=STOP:when={point.nth}",
-    )
+    inject = point.signalled("STOP")
     with Wire(place / "arrived") as wire:
         url, told, trace = url_in(place), place / "told", place / "trace"
         with (

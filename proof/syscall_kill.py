@@ -45,12 +45,7 @@ def die(folder: Path, nursery: Nursery, point: Point) -> bool:
     """Break off there, and follow the script again to its end; whether it came so far."""
     place = folder / str(point)
     place.mkdir()
-    inject = (
-        "-e",
-        f"trace={point.call}",
-        "-e",
-        f"inject={point.call}:signal=KILL:when={point.nth}",
-    )
+    inject = point.signalled("KILL")
     with Wire(place / "arrived") as wire:
         url, told = url_in(place), place / "told"
         with nursery.child(url, wire.ports, told, "-o", "/dev/null", *inject) as child:

@@ -46,6 +46,11 @@ class Point(NamedTuple):
     def __str__(self) -> str:
         return f"{self.call} {self.nth}"
 
+    def signalled(self, name: str) -> tuple[str, ...]:
+        """Options of strace that send this signal, `KILL` or `STOP`, when it comes to that call."""
+        inject = f"inject={self.call}:signal={name}:when={self.nth}"
+        return "-e", f"trace={self.call}", "-e", inject
+
 
 class Nursery:
     """A process that makes the processes to be traced; a context manager.

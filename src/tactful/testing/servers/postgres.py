@@ -93,7 +93,7 @@ class PostgresServer(PrivateServer):
             connection.execute("SELECT pg_reload_conf()")
 
     def _prepare(self) -> None:
-        self._bindir = self._runnable(_find())
+        self._bindir = self._runnable_programs(_find())
         secret = self._write_secret("password", self._password)
         trouble = self._run(
             self._bindir / "initdb",
@@ -127,7 +127,7 @@ class PostgresServer(PrivateServer):
             return False
         return True
 
-    def _runnable(self, programs: _Programs) -> Path:
+    def _runnable_programs(self, programs: _Programs) -> Path:
         """The programs, or a copy of them if the server's account cannot run them in place."""
         trouble = self._run(programs.bindir / "initdb", "--version")
         if not trouble:

@@ -19,6 +19,7 @@ import contextlib
 import os
 import pwd
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -27,7 +28,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 from typing import NamedTuple, Self
@@ -203,6 +204,22 @@ class PrivateServer(ABC):
         if self._account is not None:
             os.chown(path, *self._account, follow_symlinks=False)
 
+    def _make_folder(self, name: str) -> None:
+        """Makes a folder that nobody but the server's account can look into."""
+        (self.folder / name).mkdir(0o700)
+        self._own(self.folder / name)
+
+    def _runnable(self, program: Path) -> Path:
+        """The program, or a copy of it if the server's account cannot run it in place."""
+        trouble = self._run(program, "--version")
+        if trouble and self._account is not None:
+            program = Path(shutil.copy(program, self.folder))
+            program.chmod(0o755)
+            trouble = self._run(program, "--version")
+        if trouble:
+            raise ServerError(trouble)
+        return program
+
     def _write_secret(self, name: str, text: str) -> Path:
         """Writes a file that nobody but the server's account can read."""
         path = self.folder / name
@@ -272,6 +289,23 @@ def _account() -> Account | None:
     raise ServerError(
         "as root, servers are run by the account nobody or postgres; there is neither"
     )
+
+
+def find_program(name: str, variable: str, package: str, brought: Iterable[Path]) -> Path:
+    """The program that this variable of the environment names, or else the first one there is.
+
+    `brought` is where the package would have put it; then comes the path. Raises ServerError.
+    """
+    named = os.environ.get(variable)
+    if named:
+        if not Path(named).is_file():
+            raise ServerError(f"{variable} is {named!r}, which is no file")
+        return Path(named).absolute()
+    on_path = shutil.which(name)
+    found = [place for place in brought if place.is_file()] + ([Path(on_path)] if on_path else [])
+    if not found:
+        raise ServerError(f"no {name} found: install the package {package}, or set {variable}")
+    return found[0]
 
 
 def free_port() -> int:

