@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ CUTS = 40
 
 AGAIN_MOST = 7
 SLOTS = 3
+TRIES = 100
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 STARTED_ANEW = f'mount --bind "$0" {BOOT_ID} && exec "$@"'
 
@@ -118,7 +120,17 @@ def mounted(image: Path, disk: Path) -> Iterator[Path]:
     try:
         yield disk
     finally:
-        subprocess.run(("umount", str(disk)), check=True)
+        unmount(disk)
+
+
+def unmount(disk: Path) -> None:
+    """Whoever used it has ended, but the kernel may still be closing a file of theirs."""
+    never = threading.Event()
+    for _ in range(TRIES):
+        if subprocess.run(("umount", str(disk)), check=False).returncode == 0:
+            return
+        never.wait(0.1)
+    raise AssertionError(f"{disk} cannot be unmounted")
 
 
 LOOP = Need(
