@@ -140,7 +140,7 @@ LOOP = Need(
 SCENARIO = Scenario(
     "power",
     "A power cut takes nothing that was acknowledged, and no attempt that was on the wire.",
-    {"small": 20, "full": 300, "soak": 4_000},
+    {"small": 20, "full": 320, "soak": 4_000},
     play,
     (LINUX, ROOT, STRACE, MOUNT, LOOP),
 )
