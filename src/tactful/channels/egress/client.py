@@ -25,7 +25,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeAlias, cast
@@ -57,7 +57,7 @@ class UnreachableError(EgressError):
 
 
 class WithheldError(EgressError):
-    """When all was ready to be sent, it was not to go any more. Nothing was sent."""
+    """When all was ready to be sent, it was not to go any more. No whole request was sent."""
 
 
 class LostError(EgressError):
@@ -234,7 +234,7 @@ class Session:
         body: bytes,
         may_go: Callable[[], bool] = lambda: True,
     ) -> Answer:
-        """Send one POST, if it still `may_go` when there is a connection.
+        """Send one POST, if it still `may_go` right before it is written.
 
         Raises ForbiddenError, UnreachableError, WithheldError, LostError.
         """
@@ -257,10 +257,8 @@ class Session:
             wire = self._egress.connect(target, deadline)
         reusable = False
         try:
-            request = _Request(method, target, headers, body)
-            if not may_go():
-                raise WithheldError(f"not sent to {target.authority}: it was too late")
-            answer, reusable = _exchange(wire, deadline, request)
+            wire.arm(deadline, partial(_look, may_go, target))
+            answer, reusable = _exchange(wire, _Request(method, target, headers, body))
             return answer
         finally:
             if reusable:
@@ -292,12 +290,16 @@ class _Request(NamedTuple):
     body: bytes | None
 
 
-def _exchange(wire: Wire, deadline: float, request: _Request) -> tuple[Answer, bool]:
+def _look(may_go: Callable[[], bool], target: Target) -> None:
+    if not may_go():
+        raise WithheldError(f"not sent to {target.authority}: it was too late")
+
+
+def _exchange(wire: Wire, request: _Request) -> tuple[Answer, bool]:
     """One request and its answer, and whether the connection can take another."""
     target = request.target
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.sock = cast(socket.socket, wire)
-    wire.arm(deadline)
     fixed = {"Host": target.authority, "Accept-Encoding": "identity"}
     try:
         connection.request(request.method, target.path, request.body, {**request.headers, **fixed})

@@ -30,11 +30,17 @@ class Wire:
         self._max_bytes = max_bytes
         self._room = 0
         self._deadline = 0.0
+        self._last_look: Callable[[], None] = _nothing
 
-    def arm(self, deadline: float) -> None:
-        """Allow another answer, to be read until `deadline` (of the monotonic clock)."""
+    def arm(self, deadline: float, last_look: Callable[[], None] | None = None) -> None:
+        """Allow another answer, to be read until `deadline` (of the monotonic clock).
+
+        `last_look` is taken right before each write, and may raise to prevent it. A request that
+        is left in its middle is none.
+        """
         self._deadline = deadline
         self._room = self._max_bytes
+        self._last_look = last_look or _nothing
 
     @property
     def quiet(self) -> bool:
@@ -65,6 +71,7 @@ class Wire:
         try:
             while view:
                 self._wait_at_most()
+                self._last_look()
                 view = view[self._sock.send(view) :]
         except TimeoutError:
             raise LimitError("the request was not taken in time") from None
@@ -83,6 +90,10 @@ class Wire:
         if left <= 0:
             raise TimeoutError
         self._sock.settimeout(left)
+
+
+def _nothing() -> None:
+    """Nobody wants to look."""
 
 
 class _Answering(io.RawIOBase):

@@ -273,10 +273,8 @@ class _Delivery:
             if not self._wire.write(payload[:-_LAST_WRITE], seconds):
                 return False
             payload = payload[-_LAST_WRITE:]
-        if not item.may_go():
-            return None
         try:
-            return self._wire.write(payload + following, seconds)
+            return self._wire.write(payload + following, seconds, item.may_go)
         finally:
             if self._wire.took_part:
                 self._progress = Progress.HANDED

@@ -21,6 +21,7 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Callable
 from typing import Final
 
 from tactful.channels.smtp.replies import Reply
@@ -79,8 +80,13 @@ class Wire:
         self._buffer, self._at = got, 0
         return False
 
-    def write(self, data: bytes, seconds: float) -> bool:
+    def write(
+        self, data: bytes, seconds: float, may_go: Callable[[], bool] = lambda: True
+    ) -> bool | None:
         """Hands `data` to the socket within `seconds`; True where all of it was taken.
+
+        None, with nothing written, where it may not go: that is asked last, with no other call of
+        the kernel before the one that writes, at which this process could stand still.
 
         Raises LostError when the time is over; see `took_part` for what was taken by then.
         Any other failure is kept for the next read.
@@ -93,6 +99,8 @@ class Wire:
         try:
             while view:
                 self._wait_at_most(max(deadline - time.monotonic(), 0.001))
+                if not self.took_part and not may_go():
+                    return None
                 # A TLS record that failed on its way may have arrived all the same.
                 self.took_part = self.took_part or self.encrypted
                 sent = self._sock.send(view)
