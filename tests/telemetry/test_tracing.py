@@ -40,7 +40,7 @@ class Post(CaptureChannel):
 
     def __init__(self) -> None:
         super().__init__("post", self._outcome)
-        self.batch = 10
+        self.batch, self.concurrency = 10, 1
 
     def _outcome(self, message: Message) -> Outcome:
         match message.text:

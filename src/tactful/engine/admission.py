@@ -325,7 +325,9 @@ class _Batch:
                 draft.person, kind, delivery.address, self._suppressions, mandatory=draft.mandatory
             )
         start = max(self._now, delivery.not_before, self._lines.begins(recipient, checks))
-        planned = self._lines.planned(recipient, kind, self._now)
+        # Where nothing limits it, who waits is of no matter, and going through them takes long.
+        limited = checks.bounds or checks.spans
+        planned = self._lines.planned(recipient, kind, self._now) if limited else []
         history = self._history.get(recipient, ())
         subject = Subject(kind, zone, delivery.expires_at, reason)
         decision = decide(subject, history, planned, checks, start)
