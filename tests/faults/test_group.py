@@ -212,12 +212,11 @@ def test_who_does_not_end_in_time_is_killed_and_lets_go(
         group.signal(signal.SIGTERM)
         group.await_said("stopping")
         await_that(lambda: sum(holders(app).values()) == app.counts().get(State.SENDING))
-        hung = app.counts()[State.SENDING]
         assert group.process.poll() is None
         assert group.stop() == 0
         group.await_said("killed")
         freed = sum(line["leases"] for line in group.said if line.get("event") == "released")
-    assert freed == hung
+    assert freed == app.counts()[State.SENDING] > 0
     now = app.clock.now()
     assert {row.due_at <= now for row in app.deliveries(state=State.SENDING)} == {True}
 

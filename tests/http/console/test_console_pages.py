@@ -377,14 +377,14 @@ def test_the_secret_of_a_key_is_shown_once_and_opens_the_interface(
 ) -> None:
     ada = visitor()
     made = ada.change("keys", name="shop", **{"scope-read": "yes"})
-    token = re.search(r"tk_live_\w[\w-]+", made.text)
+    token = re.search(r"tk_live_[\w-]+", made.text)
     assert token is not None
     assert token[0] not in ada.get("keys").text
     bearer = {"Authorization": f"Bearer {token[0]}"}
     assert ada.http.get("/v1/rules", headers=bearer).status_code == 200
 
     rotated = ada.change("keys/rotate", name="shop", overlap="1d")
-    assert re.search(r"tk_live_\w[\w-]+", rotated.text)
+    assert re.search(r"tk_live_[\w-]+", rotated.text)
     assert "last used" in ada.get("keys").text
     ada.change("keys/revoke", name="shop")
     page = ada.get("keys").text
