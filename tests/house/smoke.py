@@ -12,6 +12,9 @@ import tactful
 
 LEFT_OUT = (
     "tactful.testing.",
+    "tactful.brokers.nats",
+    "tactful.brokers.rabbitmq",
+    "tactful.brokers.valkey",
     "tactful.client.asynchronous",
     "tactful.client.django",
     "tactful.frontdoors.",
