@@ -149,6 +149,21 @@ def test_jobs_go_in_portions_of_what_the_channel_takes(
     assert [job for portion in found for job in portion] == jobs
 
 
+@pytest.mark.parametrize(
+    ("jobs", "portions"),
+    [(3, [3]), (5, [5]), (8, [5, 3]), (24, [6] * 4), (100, [20] * 5)],
+)
+def test_few_jobs_are_shared_out_among_the_lanes(
+    quick: Bench, jobs: int, portions: list[int]
+) -> None:
+    """Five at least are worth a call, and no call takes more than its channel's batch."""
+    quick.post.concurrency, quick.post.batch = 4, 20
+    for number in range(jobs):
+        quick.send(to=f"p{number}")
+
+    assert [len(portion) for portion in batches(quick.claim(), quick.post)] == portions
+
+
 def test_what_was_left_without_an_answer_before_goes_alone_and_last(quick: Bench) -> None:
     """One that breaks its channel takes no other down with it twice."""
     for who in ("a", "b"):
