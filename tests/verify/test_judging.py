@@ -269,6 +269,36 @@ def test_waiting_longer_than_the_rule_asks_for_shows_as_unused_room() -> None:
     assert used(20) == pytest.approx(0.5, abs=0.001)
 
 
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=6, max_size=30))
+def test_nothing_is_unused_where_each_goes_as_soon_as_it_may(
+    arrivals: list[tuple[int, int]],
+) -> None:
+    """Three places in 10 ms, one of them only for what is high; the most urgent first."""
+    waiting = [(-priority, at, str(n)) for n, (at, priority) in enumerate(arrivals)]
+    deliveries, attempts, events = [], [], []
+    for now in range(60 + 10 * len(waiting)):
+        for negative, since, id_ in sorted(waiting):
+            inside = [one.priority for one in attempts if one.at > NOON + now - 10]
+            low = sum(priority < 2 for priority in inside)
+            if since > now or len(inside) == 3 or (low == 2 and negative > -2):
+                continue
+            waiting.remove((negative, since, id_))
+            at, priority = NOON + now, -negative
+            deliveries.append(
+                Delivery(id_, "ada", NOON, "sent", priority=priority, attempts=1, updated_at=at)
+            )
+            attempts.append(
+                Attempt("ada", at, id_, 1, "news", priority=priority, outcome="accepted")
+            )
+            if now > since:
+                events.append(Event(len(events), "deferred", NOON + since, id_, {"rule": "r"}))
+    rules = [Policy(1, "r", {"limit": "3/10ms", "reserve": {"high": 1}}, 0)]
+    report = verify(History(rules, [], deliveries, attempts, events))
+    assert not waiting
+    assert report.clean
+    assert report.rules["r"].used == (1.0 if events else None)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -5,19 +5,22 @@ time is taken in which one of its deliveries waited because of it. Over that tim
 window that were taken are compared with those that there were. If each that waits goes at the first
 instant that the rule allows, no place stands empty, and the share is 1.
 
-An attempt takes a place from its instant to the end of its window. Of a rule with a reserve the
-ceiling counts that was used most. Throughput limits and hours are left out.
+An attempt takes a place from its instant to the end of its window. A reserve sets several
+ceilings: at each instant those count that hold for who waits then, and of these the one with the
+fewest places left; of several that wait, whoever has the most of them left. A place that stands
+empty because another rule forbids it, or keeps it for who is older, counts as unused. Throughput
+limits and hours are left out.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tactful.verify.evidence import Wait
 from tactful.verify.limits import Terms
 from tactful.verify.reigns import Handover, Reign
-from tactful.verify.rules import Kind, Rule
+from tactful.verify.rules import Ceiling, Kind, Rule
 
 Spell = tuple[int, int]
 
@@ -49,31 +52,20 @@ def _of_version(
     rule: Rule, span: Spell, waits: Iterable[Wait], counted: Iterable[Handover], terms: Terms
 ) -> tuple[int, int]:
     """Places times ms that were taken, and that there were, while something waited."""
-    spells: dict[tuple[str, str], list[Spell]] = {}
+    rooms: dict[tuple[str, str], _Room] = {}
     for wait in waits:
         since, until = max(wait.since, span[0]), min(wait.until, span[1])
         if since < until:
-            spells.setdefault(_whom(rule, wait.delivery), []).append((since, until))
-    if not spells:
+            whom = _whom(rule, wait.delivery)
+            rooms.setdefault(whom, _Room(rule.ceilings)).waits(wait.delivery.priority, since, until)
+    if not rooms:
         return 0, 0
-    stood: dict[tuple[str, str], list[Handover]] = {}
     for one in counted:
-        whom = _whom(rule, one)
-        kind = Kind(one.type, one.category, one.channel, one.priority)
-        if whom in spells and rule.speaks_of(kind):
-            stood.setdefault(whom, []).append(one)
-    used = allowed = 0
-    for whom, times in spells.items():
-        waited = _Waited(times)
-        ends = [(one, _end(rule, one, terms)) for one in stood.get(whom, ())]
-        best = (0, 0)
-        for most, below in rule.ceilings:
-            there = most * waited.total
-            taken = sum(waited.between(one.at, end) for one, end in ends if one.priority < below)
-            if there and (not best[1] or taken * best[1] > best[0] * there):
-                best = (min(taken, there), there)
-        used, allowed = used + best[0], allowed + best[1]
-    return used, allowed
+        room = rooms.get(_whom(rule, one))
+        if room and rule.speaks_of(Kind(one.type, one.category, one.channel, one.priority)):
+            room.takes(one.priority, one.at, _end(rule, one, terms))
+    sums = [room.used_of_allowed() for room in rooms.values()]
+    return sum(used for used, _ in sums), sum(allowed for _, allowed in sums)
 
 
 def _whom(rule: Rule, one: object) -> tuple[str, str]:
@@ -87,30 +79,37 @@ def _end(rule: Rule, one: Handover, terms: Terms) -> int:
     return terms.clock(one.recipient).window_end(one.at, rule.unit, rule.reach_ms)
 
 
-class _Waited:
-    """The union of some stretches of time."""
+class _Room:
+    """Who took a place of one window, and who waited for one: all changes, to be swept in order."""
 
-    def __init__(self, spells: Iterable[Spell]) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        self._before: list[int] = []
-        self.total = 0
-        for since, until in sorted(spells):
-            if self._ends and since <= self._ends[-1]:
-                self.total += max(0, until - self._ends[-1])
-                self._ends[-1] = max(self._ends[-1], until)
-            else:
-                self._starts.append(since)
-                self._ends.append(until)
-                self._before.append(self.total)
-                self.total += until - since
+    def __init__(self, ceilings: Sequence[Ceiling]) -> None:
+        self._ceilings = ceilings
+        self._changes: list[tuple[int, str, int, int]] = []
 
-    def between(self, start: int, end: int) -> int:
-        """How much of it lies in [start, end)."""
-        return self._until(end) - self._until(start)
+    def waits(self, priority: int, since: int, until: int) -> None:
+        self._changes += [(since, "waiting", priority, 1), (until, "waiting", priority, -1)]
 
-    def _until(self, at: int) -> int:
-        place = bisect_right(self._starts, at) - 1
-        if place < 0:
-            return 0
-        return self._before[place] + min(at, self._ends[place]) - self._starts[place]
+    def takes(self, priority: int, since: int, until: int) -> None:
+        self._changes += [(since, "taken", priority, 1), (until, "taken", priority, -1)]
+
+    def used_of_allowed(self) -> tuple[int, int]:
+        """Places times ms that were taken, and that there were, while anybody waited."""
+        counts: dict[str, Counter[int]] = {"waiting": Counter(), "taken": Counter()}
+        used = allowed = before = 0
+        for at, what, priority, by in sorted(self._changes):
+            waiting = [one for one, count in counts["waiting"].items() if count]
+            if at > before and waiting:
+                left, most = max(self._left(one, counts["taken"]) for one in waiting)
+                used += (most - max(0, left)) * (at - before)
+                allowed += most * (at - before)
+            counts[what][priority] += by
+            before = at
+        return used, allowed
+
+    def _left(self, priority: int, taken: Counter[int]) -> tuple[int, int]:
+        """Places left for who has this priority, and of how many."""
+        return min(
+            (most - sum(count for one, count in taken.items() if one < below), most)
+            for most, below in self._ceilings
+            if priority < below
+        )
