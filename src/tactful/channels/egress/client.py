@@ -33,6 +33,7 @@ from typing import Final, NamedTuple, Self, TypeAlias, cast
 from tactful.channels.egress.reach import Address, closed, parse_networks
 from tactful.channels.egress.target import PORTS, Target, parse_url
 from tactful.channels.egress.wire import LimitError, Wire
+from tactful.channels.tcp import prepare
 from tactful.core.errors import ConfigError, RequestError
 from tactful.core.model import SECOND, Millis
 
@@ -201,7 +202,7 @@ class Egress:
         try:
             sock.settimeout(seconds)
             sock.connect((str(address), target.port))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prepare(sock)
             if target.scheme == "http":
                 return sock
             # Python holds a handshake as a whole to this time.

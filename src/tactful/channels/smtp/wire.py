@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tactful.channels.smtp.replies import Reply
+from tactful.channels.tcp import prepare
 
 MAX_LINE: Final = 8_192
 MAX_LINES: Final = 256
@@ -224,8 +225,7 @@ def dial(host: str, port: int, seconds: float) -> socket.socket:
         try:
             sock.settimeout(left)
             sock.connect(address)
-            # Commands are written in whole groups; waiting for more to send would only delay.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prepare(sock)
         except TimeoutError:
             why = f"no answer within {seconds:g} s"
             sock.close()
