@@ -30,7 +30,7 @@ BY_ID = (
 
 SHARED = (
     *("add_notification", "notifications", "unfinished_broadcasts", "guard_broadcasts"),
-    *("add_event", "guard_events", "guard_shared", "guard_alone", "set_clock", "note"),
+    *("add_event", "guard_shared", "guard_alone", "set_clock", "note"),
     *("reserve_keys", "remembered", "remember", "owners", "recipients_by_key", "suppressions"),
     *("reserve_cells", "lock_cells", "cells", "set_cell", "epoch", "policies"),
 )

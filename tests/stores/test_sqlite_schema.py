@@ -26,7 +26,7 @@ TABLES = {
     "expires_at state rule reason attempts tries crashes updated_at opened_at clicked_at "
     "digest_id ref",
     "due": "delivery_id recipient priority due_at not_before state promised decided held grp rule "
-    "reason attempts tries crashes begun owner paused",
+    "reason attempts tries crashes begun owner paused channel",
     "events": "seq name delivery_id at notification_id recipient data",
     "idempotency": "key fingerprint answer expires_at",
     "migrations": "number name checksum",

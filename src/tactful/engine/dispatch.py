@@ -14,7 +14,7 @@ being paused, stands still here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -106,12 +106,20 @@ class Dispatch:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def claim(self, in_flight: frozenset[str] = frozenset(), limit: int | None = None) -> Claim:
-        """One round; `in_flight` are deliveries this process is still sending."""
+    def claim(
+        self,
+        in_flight: frozenset[str] = frozenset(),
+        limit: int | None = None,
+        busy: Collection[str] = (),
+    ) -> Claim:
+        """One round; `in_flight` are deliveries this process is still sending.
+
+        What goes through a `busy` channel is left where it is.
+        """
         until = self._context.settings.permitted_until(self._context.running())
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
-            rows = tx.due(now, limit or self._context.settings.batch)
+            rows = tx.due(now, limit or self._context.settings.batch, busy)
             if not rows:
                 return Claim()
             rows += beyond(tx, rows, now, self._context.settings.waiting_max)

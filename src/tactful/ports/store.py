@@ -88,8 +88,11 @@ class DeliveryReader(Protocol):
         """Whose leases there are."""
         ...
 
-    def next_due(self) -> Millis | None:
-        """The earliest instant at which the queue has something, or None."""
+    def next_due(self, busy: Collection[str] = ()) -> Millis | None:
+        """The earliest instant at which the queue has something, or None.
+
+        Leaves out what goes through one of the `busy` channels.
+        """
         ...
 
     def counts(self, notification_id: str | None = None) -> dict[State, int]:
@@ -266,10 +269,11 @@ class QueueWriter(Protocol):
         """Store deliveries; those that wait enter the queue."""
         ...
 
-    def due(self, now: Millis, limit: int) -> list[Delivery]:
+    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
         """What is due at `now`: higher priorities first, then by due instant and age.
 
-        Leaves out what somebody else is deciding about at this moment.
+        Leaves out what somebody else is deciding about at this moment, and what goes through one of
+        the `busy` channels.
         Each lower priority that has anything due gets at least a tenth of `limit`: nothing starves.
         """
         ...

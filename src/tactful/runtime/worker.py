@@ -20,7 +20,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, groupby
 
@@ -92,9 +92,12 @@ class Worker:
         self._joined = False
         self._unsure = False
         # What is claimed must be handed over before its permit ends: no more than the lanes have
-        # at hand and as much again, so that none of them waits.
-        at_once = max(way.concurrency * way.batch for way in context.channels.values())
-        self._in_flight_max = max(IN_FLIGHT_MIN, min(IN_FLIGHT_MAX, 2 * at_once))
+        # at hand and as much again, so that none of them waits. Each channel has room of its own,
+        # so that a slow one keeps nothing of the others waiting.
+        self._room = {
+            name: max(IN_FLIGHT_MIN, min(IN_FLIGHT_MAX, 2 * way.concurrency * way.batch))
+            for name, way in context.channels.items()
+        }
 
     # In the caller's thread -------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Worker:
         self._release(left)
         self._joined = True
 
-    def _take(self, limit: int) -> Claim:
+    def _take(self, limit: int, busy: Collection[str] = ()) -> Claim:
         """One claim, which is in flight from now on.
 
         Without an answer nobody knows whether it was committed: before the next one, what was
@@ -148,7 +151,7 @@ class Worker:
                 self._forget()
             self._unsure = True
             began = seconds()
-            claim = self._dispatch.claim(frozenset(self._in_flight), limit)
+            claim = self._dispatch.claim(frozenset(self._in_flight), limit, busy)
             if claim.seen:
                 self._context.probe.took("claim", seconds() - began)
             self._unsure = False
@@ -249,11 +252,11 @@ class Worker:
         """One round of upkeep, claim and fan-out; whether there may be more at once."""
         self._upkeep()
         self._renew()
-        room = self._in_flight_max - len(self._in_flight)
-        if room <= 0:
+        left = self._left()
+        if not any(left.values()):
             return False
-        limit = min(room, self._context.settings.batch)
-        claim = self._take(limit)
+        limit = min(max(left.values()), self._context.settings.batch)
+        claim = self._take(limit, _without(left))
         for name, jobs in _by_channel(claim.jobs).items():
             for portion in batches(jobs, self._context.channels[name]):
                 if portion[0].crashes:
@@ -362,10 +365,21 @@ class Worker:
                 log.warning("cannot record %d outcomes: %s", len(self._unrecorded), error)
                 self._wake.wait(RECORD_MS / 1000)
 
+    def _left(self) -> dict[str, int]:
+        """How much more each channel may have in flight."""
+        under_way = Counter(job.delivery.channel for job in list(self._in_flight.values()))
+        return {name: max(0, room - under_way[name]) for name, room in self._room.items()}
+
     def _pause_s(self) -> float:
-        """How long nothing can be due, at most a second."""
+        """How long nothing can be due for which there is room, at most a second.
+
+        Where a channel gets room again, its outcome wakes the worker.
+        """
+        left = self._left()
+        if not any(left.values()):
+            return IDLE_MS / 1000
         with self._context.store.reading() as reader:
-            due = reader.next_due()
+            due = reader.next_due(_without(left))
         return self._until(due)
 
     def _until(self, at: Millis | None) -> float:
@@ -393,6 +407,11 @@ class Worker:
     def _book(self) -> Book:
         with self._context.store.reading() as reader:
             return self._context.rulebook.current(reader)
+
+
+def _without(left: Mapping[str, int]) -> list[str]:
+    """Those that have nothing left."""
+    return [name for name, count in left.items() if not count]
 
 
 def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tactful.core.lifecycle import FINISHED, INITIAL
 from tactful.core.model import Millis, Priority, State
@@ -115,9 +115,9 @@ class Deliveries(Tables):
         """See `Reader.lessees`."""
         return sorted({row.owner for row in self.rows.values() if row.state is State.SENDING})
 
-    def next_due(self) -> Millis | None:
+    def next_due(self, busy: Collection[str] = ()) -> Millis | None:
         """See `Reader.next_due`."""
-        return self.queue.first()
+        return self.queue.first(busy)
 
     def counts(self, notification_id: str | None = None) -> dict[State, int]:
         """See `Reader.counts`."""

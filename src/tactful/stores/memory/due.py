@@ -11,7 +11,7 @@ an entry too many is stale or a twin, and both are dropped on sight.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
@@ -50,8 +50,10 @@ class DueQueue:
             # Twice what is left: rebuilding costs a constant for each push, however many wait.
             self._most[priority] = 2 * len(heap) + _SPARE
 
-    def peek(self, now: Millis, limit: int) -> list[Delivery]:
+    def peek(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
         """The rows due at `now`, higher priorities first; nothing changes for them.
+
+        What goes through a `busy` channel is passed over.
 
         Each priority is first given a tenth of the places, as far as it has anything due; the
         highest take what is left.
@@ -62,14 +64,18 @@ class DueQueue:
         left = limit
         for share in (max(1, limit // 10), limit):
             for priority in order:
-                more = self._take(priority, now, min(share, left))
+                more = self._take(priority, now, min(share, left), busy)
                 taken[priority] += more
                 left -= len(more)
         return [row for priority in order for row in taken[priority]]
 
-    def first(self) -> Millis | None:
-        """The earliest due instant."""
+    def first(self, busy: Collection[str] = ()) -> Millis | None:
+        """The earliest due instant of what does not go through a `busy` channel."""
         self._return_aside()
+        if busy:
+            rows = (self._row(place) for heap in self._heaps.values() for place in heap)
+            instants = (row.due_at for row in rows if row is not None and row.channel not in busy)
+            return min(instants, default=None)
         earliest: Millis | None = None
         for heap in self._heaps.values():
             while heap and self._row(heap[0]) is None:
@@ -88,7 +94,7 @@ class DueQueue:
             return row
         return None
 
-    def _take(self, priority: int, now: Millis, most: int) -> list[Delivery]:
+    def _take(self, priority: int, now: Millis, most: int, busy: Collection[str]) -> list[Delivery]:
         heap, aside, is_at = self._heaps[priority], self._aside[priority], self._row
         rows: list[Delivery] = []
         before = aside[-1] if aside else None
@@ -99,8 +105,9 @@ class DueQueue:
             if row is not None and place != before:
                 before = place
                 aside.append(place)
-                rows.append(row)
-                most -= 1
+                if row.channel not in busy:
+                    rows.append(row)
+                    most -= 1
         return rows
 
     def _return_aside(self) -> None:

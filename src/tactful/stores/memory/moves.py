@@ -32,9 +32,9 @@ class Moves(Ledger):
     def alone(self) -> None:
         """See `Tx.alone`."""
 
-    def due(self, now: Millis, limit: int) -> list[Delivery]:
+    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
         """See `Tx.due`."""
-        return [delivery_copy(row) for row in self.queue.peek(now, limit)]
+        return [delivery_copy(row) for row in self.queue.peek(now, limit, busy)]
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """See `Tx.lease`."""

@@ -15,7 +15,7 @@ import re
 import select
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -53,6 +53,8 @@ _FOR_TRANSACTION: Final = _FOR_SESSION.replace("SET ", "SET LOCAL ")
 _WHERE: Final = "SELECT current_database(), pg_postmaster_start_time()"
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+_OPEN: Final = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 GONE: Final = (
     psycopg.OperationalError,
@@ -137,26 +139,23 @@ class Pool:
         finally:
             self._places.release()
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """A connection in a transaction, which is committed in the end."""
-        with self.connection() as connection, connection.transaction():
-            if self._pooled:
-                connection.execute(_FOR_TRANSACTION.encode())
-            yield connection
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A connection in a transaction that the caller commits; it is rolled back if not."""
+        return self._begun("BEGIN")
+
+    def view(self) -> AbstractContextManager[Connection]:
+        """A connection in a transaction that sees one instant and changes nothing."""
+        return self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     @contextmanager
-    def view(self) -> Iterator[Connection]:
-        """A connection in a transaction that sees one instant and changes nothing."""
+    def _begun(self, begin: str) -> Iterator[Connection]:
         settings = f"; {_FOR_TRANSACTION}" if self._pooled else ""
         with self.connection() as connection:
-            connection.execute(
-                f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{settings}".encode()
-            )
+            connection.execute(f"{begin}{settings}".encode())
             try:
                 yield connection
             finally:
-                if not connection.closed:
+                if connection.info.transaction_status in _OPEN:
                     connection.execute("ROLLBACK")
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class PostgresStore:
         with self._unavailable(), self._pool.transaction() as connection:
             tx = PostgresTx(connection, self._sql, self._weeks)
             yield tx
-            tx.finish()
+            tx.commit()
         self._sweeper.left(tx.left_queue)
         if tx.history_before is not None:
             with self._unavailable():
@@ -110,6 +110,7 @@ class PostgresStore:
             tables = PostgresTables(connection)
             tables.hold("EXCLUSIVE")
             yield tables
+            connection.execute("COMMIT")
 
     def time(self) -> Millis:
         """See `ports.Store.time`: the server's clock."""

@@ -29,7 +29,7 @@ from tactful.stores.postgres.connection import Connection
 from tactful.stores.postgres.locks import BOOK, EVENTS, NOTES
 from tactful.stores.postgres.reading import PostgresReader
 from tactful.stores.postgres.weeks import Weeks, parts_of, whole_before
-from tactful.stores.relational.rows import Row, delivery_from, notification_from
+from tactful.stores.relational.rows import Row, delivery_from, event_row, notification_from
 from tactful.stores.relational.writing import CLOCK, Writing, fairly
 
 CHANNEL: Final = "tactful_due"
@@ -105,13 +105,13 @@ class Guarded(Statements):
             self._all("guard_shared", lock=BOOK)
             self._sharing = True
 
-    def due(self, now: Millis, limit: int) -> list[Delivery]:
+    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
         self._share_book()
         taken: list[int] = []
         ids: list[str] = []
         # What another worker has its hands on is passed over, and further on there may be more.
         for _ in range(_ROUNDS):
-            found = self._candidates(now, limit - len(ids), taken)
+            found = self._candidates(now, limit - len(ids), taken, list(busy))
             if not found:
                 break
             shards = {shard for _, shard in found}
@@ -122,13 +122,15 @@ class Guarded(Statements):
             taken += shards
         return [delivery_from(row) for row in self._all("due", ids=ids, now=now)] if ids else []
 
-    def _candidates(self, now: Millis, limit: int, taken: list[int]) -> list[tuple[str, int]]:
-        """Ids and shards of what is due outside of some shards, not yet locked."""
-        most = max(1, limit // 10)
-        some = dict(self._all("due_some", now=now, most=most, taken=taken))
+    def _candidates(
+        self, now: Millis, limit: int, taken: list[int], busy: list[str]
+    ) -> list[tuple[str, int]]:
+        """Ids and shards of what is due outside of some shards and channels, not yet locked."""
+        asked: dict[str, Any] = {"now": now, "taken": taken, "busy": busy}
+        some = dict(self._all("due_some", **asked, most=max(1, limit // 10)))
 
         def take(priority: int, room: int) -> list[tuple[str, int]]:
-            return self._all("due_candidates", now=now, priority=priority, most=room, taken=taken)
+            return self._all("due_candidates", **asked, priority=priority, most=room)
 
         return fairly(some, limit, take)
 
@@ -194,11 +196,20 @@ class PostgresTx(Guarded):
         self._events: list[Event] = []
         self._stirred = False
 
-    def finish(self) -> None:
-        """What is left to do before the commit."""
-        self._write_events()
-        if self._stirred:
-            self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+    def commit(self) -> None:
+        """Write what was kept back and commit, on one way to the server.
+
+        Everybody else's commit waits for the lock of the events: while it is held, nothing is
+        waited for that this process still has to say.
+        """
+        if not (self._events or self._stirred):
+            self._cursor.execute("COMMIT")
+            return
+        with self._cursor.connection.pipeline():
+            self._write_events()
+            if self._stirred:
+                self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+            self._cursor.execute("COMMIT")
 
     def add_notifications(self, rows: Sequence[Notification]) -> None:
         self._stirred = self._stirred or any(row.cursor is not None for row in rows)
@@ -264,6 +275,7 @@ class PostgresTx(Guarded):
 
     def _write_events(self) -> None:
         if self._events:
-            self._all("guard_events", lock=EVENTS)
-            super().add_events(self._events)
+            columns = zip(*map(event_row, self._events), strict=True)
+            values = [EVENTS, *map(array, columns)]
+            self._cursor.execute(self._sql["add_event"].encode(), values)
             self._events = []

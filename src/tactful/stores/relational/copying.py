@@ -57,7 +57,7 @@ TABLES: Final = (
     _table(
         "due",
         "delivery_id recipient priority due_at not_before state promised decided held grp rule"
-        " reason attempts tries crashes begun owner paused",
+        " reason attempts tries crashes begun owner paused channel",
         "promised decided held begun paused",
     ),
     _table(

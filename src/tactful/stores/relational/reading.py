@@ -6,7 +6,7 @@ The texts of the queries are the dialect's, their names and values are the same 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from tactful.core.model import Entry, Event, Kind, Millis, Recipient, State
@@ -117,8 +117,8 @@ class DeliveryReading(Questions):
     def lessees(self) -> list[str]:
         return [owner for (owner,) in self._all("lessees")]
 
-    def next_due(self) -> Millis | None:
-        value: Millis | None = self._one("next_due")[0]
+    def next_due(self, busy: Collection[str] = ()) -> Millis | None:
+        value: Millis | None = self._one("next_due", busy=list(busy))[0]
         return value
 
     def counts(self, notification_id: str | None = None) -> dict[State, int]:

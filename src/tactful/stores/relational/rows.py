@@ -93,6 +93,19 @@ def due_row(d: Delivery) -> tuple[Any, ...]:
         d.attempts,
         d.tries,
         d.crashes,
+        d.channel,
+    )
+
+
+def event_row(event: Event) -> tuple[Any, ...]:
+    """The values of `add_event`: what its delivery tells is not said again."""
+    return (
+        event.name,
+        event.delivery_id,
+        event.at,
+        None if event.delivery_id else event.notification_id,
+        None if event.delivery_id else event.recipient,
+        dumps(event.data) if event.data else None,
     )
 
 

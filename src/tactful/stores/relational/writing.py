@@ -27,6 +27,7 @@ from tactful.stores.relational.rows import (
     delivery_row,
     due_row,
     dumps,
+    event_row,
     notification_row,
 )
 
@@ -208,20 +209,7 @@ class FactWriting(Changes):
         self._many("set_cell", list(cells.items()))
 
     def add_events(self, events: Sequence[Event]) -> None:
-        self._many(
-            "add_event",
-            [
-                (
-                    event.name,
-                    event.delivery_id,
-                    event.at,
-                    None if event.delivery_id else event.notification_id,
-                    None if event.delivery_id else event.recipient,
-                    dumps(event.data) if event.data else None,
-                )
-                for event in events
-            ],
-        )
+        self._many("add_event", [event_row(event) for event in events])
 
     def prune(self, before: Millis, history_before: Millis, limit: int) -> int:
         ids = [row[0] for row in self._all("prunable", before=before, most=limit)]

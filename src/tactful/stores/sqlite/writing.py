@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Final
 
 from tactful.core.model import Millis, Priority
 from tactful.ports import Delivery, Lease
-from tactful.stores.relational.rows import Row, delivery_from
+from tactful.stores.relational.rows import Row, delivery_from, dumps
 from tactful.stores.relational.writing import Writing, fairly
 from tactful.stores.sqlite.reading import LATEST_ATTEMPT, SqliteReader, encode_lists
 
@@ -32,15 +32,16 @@ class SqliteTx(SqliteReader, Writing):
     def alone(self) -> None:
         pass
 
-    def due(self, now: Millis, limit: int) -> list[Delivery]:
+    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
+        asked: dict[str, Any] = {"now": now, "busy": dumps(list(busy))}
         most = max(1, limit // 10)
         some = {
-            int(priority): self._one("due_some", now=now, priority=int(priority), most=most)[0]
+            int(priority): self._one("due_some", **asked, priority=int(priority), most=most)[0]
             for priority in Priority
         }
 
         def take(priority: int, room: int) -> list[Delivery]:
-            rows = self._all("due", now=now, priority=priority, most=room)
+            rows = self._all("due", **asked, priority=priority, most=room)
             return [delivery_from(row) for row in rows]
 
         return fairly(some, limit, take)

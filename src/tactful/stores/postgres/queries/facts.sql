@@ -58,11 +58,13 @@ UPDATE deliveries SET clicked_at = %(clicked_at)s
 WHERE id = %(id)s AND opened_at IS NOT NULL AND clicked_at IS NULL;
 
 -- name: add_event
-COPY events (name, delivery_id, at, notification_id, recipient, data) FROM STDIN;
-
--- name: guard_events
--- Their numbers are to grow in the order of the commits, or a listener would pass some by.
-SELECT pg_advisory_xact_lock(%(lock)s);
+-- Their numbers are to grow in the order of the commits, or a listener would pass some by: nobody
+-- else gives any out until this is committed.
+WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s))
+INSERT INTO events (name, delivery_id, at, notification_id, recipient, data)
+SELECT r.name, r.delivery_id, r.at, r.notification_id, r.recipient, r.data
+FROM alone, unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[])
+    AS r (name, delivery_id, at, notification_id, recipient, data);
 
 -- name: events
 SELECT e.seq, e.name, e.delivery_id, e.at, coalesce(e.notification_id, d.notification_id, ''),

@@ -75,7 +75,7 @@ FROM STDIN;
 
 -- name: add_due
 COPY due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided, held, grp,
-    rule, reason, attempts, tries, crashes)
+    rule, reason, attempts, tries, crashes, channel)
 FROM STDIN;
 
 -- name: guard_shared
@@ -97,7 +97,8 @@ SELECT p.priority, s.some
 FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
     SELECT count(*) AS some FROM (
         SELECT 1 FROM due q
-        WHERE q.priority = p.priority AND q.due_at <= %(now)s AND q.shard <> ALL (%(taken)s::smallint[])
+        WHERE q.priority = p.priority AND q.due_at <= %(now)s
+            AND q.shard <> ALL (%(taken)s::smallint[]) AND q.channel <> ALL (%(busy)s::text[])
         LIMIT %(most)s
     ) AS found
 ) AS s
@@ -105,7 +106,8 @@ WHERE s.some > 0;
 
 -- name: due_candidates
 SELECT delivery_id, shard FROM due
-WHERE priority = %(priority)s AND due_at <= %(now)s AND shard <> ALL (%(taken)s::smallint[])
+WHERE priority = %(priority)s AND due_at <= %(now)s
+    AND shard <> ALL (%(taken)s::smallint[]) AND channel <> ALL (%(busy)s::text[])
 ORDER BY due_at, delivery_id LIMIT %(most)s;
 
 -- name: due
@@ -135,7 +137,9 @@ SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
 -- name: next_due
 SELECT min(first.due_at)
 FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
-    SELECT q.due_at FROM due q WHERE q.priority = p.priority ORDER BY q.due_at LIMIT 1
+    SELECT q.due_at FROM due q
+    WHERE q.priority = p.priority AND q.channel <> ALL (%(busy)s::text[])
+    ORDER BY q.due_at LIMIT 1
 ) AS first;
 
 -- name: lease
@@ -186,8 +190,9 @@ WHERE delivery_id = r.id;
 -- name: reopen
 -- A finished delivery returns to the queue (see wait_again for the rest of its values).
 INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
-    held, grp, rule, reason, attempts, tries, crashes)
-SELECT id, recipient, priority, 0, 0, 'queued', FALSE, TRUE, FALSE, '', NULL, NULL, attempts, 0, 0
+    held, grp, rule, reason, attempts, tries, crashes, channel)
+SELECT id, recipient, priority, 0, 0, 'queued', FALSE, TRUE, FALSE, '', NULL, NULL, attempts, 0, 0,
+    channel
 FROM deliveries WHERE id = ANY (%s::text[]);
 
 -- name: touch

@@ -53,17 +53,22 @@ VALUES {rows};
 
 -- name: add_due
 INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
-    held, grp, rule, reason, attempts, tries, crashes)
+    held, grp, rule, reason, attempts, tries, crashes, channel)
 VALUES {rows};
 
 -- name: due_some
 -- How many of one priority are due, at most so many: lower priorities keep their tenth.
 SELECT count(*) FROM (
-    SELECT 1 FROM due WHERE priority = :priority AND due_at <= :now LIMIT :most
+    SELECT 1 FROM due
+    WHERE priority = :priority AND due_at <= :now
+        AND channel NOT IN (SELECT value FROM json_each(:busy))
+    LIMIT :most
 );
 
 -- name: due
-SELECT * FROM queue_rows WHERE priority = :priority AND due_at <= :now
+SELECT * FROM queue_rows
+WHERE priority = :priority AND due_at <= :now
+    AND channel NOT IN (SELECT value FROM json_each(:busy))
 ORDER BY due_at, id LIMIT :most;
 
 -- name: line_lengths
@@ -88,10 +93,12 @@ SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
 
 -- name: next_due
 SELECT min(due_at) FROM (
-    SELECT min(due_at) AS due_at FROM due WHERE priority = 0
-    UNION ALL SELECT min(due_at) FROM due WHERE priority = 1
-    UNION ALL SELECT min(due_at) FROM due WHERE priority = 2
-    UNION ALL SELECT min(due_at) FROM due WHERE priority = 3
+    SELECT (
+        SELECT q.due_at FROM due q
+        WHERE q.priority = p.column1 AND q.channel NOT IN (SELECT value FROM json_each(:busy))
+        ORDER BY q.due_at LIMIT 1
+    ) AS due_at
+    FROM (VALUES (0), (1), (2), (3)) AS p
 );
 
 -- name: lease
@@ -128,8 +135,8 @@ FROM (VALUES {rows}) AS r WHERE delivery_id = r.column10;
 -- name: reopen
 -- A finished delivery returns to the queue (see wait_again for the rest of its values).
 INSERT INTO due (delivery_id, recipient, priority, due_at, not_before, state, promised, decided,
-    held, grp, rule, reason, attempts, tries, crashes)
-SELECT id, recipient, priority, 0, 0, 'queued', 0, 1, 0, '', NULL, NULL, attempts, 0, 0
+    held, grp, rule, reason, attempts, tries, crashes, channel)
+SELECT id, recipient, priority, 0, 0, 'queued', 0, 1, 0, '', NULL, NULL, attempts, 0, 0, channel
 FROM deliveries WHERE id IN (VALUES {rows});
 
 -- name: touch

@@ -138,6 +138,27 @@ class QueuePromises(StoreSuite):
         assert due_ids(store, T0, 10) == first
         assert len(due_ids(store, T0, 1000)) == 25
 
+    def test_what_goes_through_a_busy_channel_is_passed_over(self, store: Store) -> None:
+        """The others get its places, and its tenth."""
+        add(store, *(delivery(n, channel="slow", priority=n % 4) for n in range(40)))
+        add(store, *(delivery(n, priority=1) for n in range(40, 60)))
+        add(store, delivery(60, channel="sms", due_at=T0 + 5), delivery(61, channel="sms"))
+        with store.transaction() as tx:
+            assert [row.id for row in tx.due(T0, 20, ["slow"])] == ids(*range(40, 60))
+            assert [row.id for row in tx.due(T0, 50, ["slow", "email"])] == ids(61)
+            assert len(tx.due(T0, 100)) == 61
+
+    def test_next_due_passes_over_busy_channels(self, store: Store) -> None:
+        """Whoever waits for it would ask again and again otherwise."""
+        add(store, delivery(1, channel="slow"), delivery(2, channel="slow", priority=3))
+        with store.reading() as reader:
+            assert reader.next_due(["slow"]) is None
+        add(store, delivery(3, due_at=T0 + 7), delivery(4, channel="sms", due_at=T0 + 9))
+        with store.transaction() as tx:
+            assert tx.next_due(["slow"]) == T0 + 7
+            assert tx.next_due(["slow", "email"]) == T0 + 9
+            assert tx.next_due() == T0
+
     def test_due_sees_what_its_own_transaction_did(self, store: Store) -> None:
         """What was just leased is not due a second time."""
         add(store, delivery(1), delivery(2))

@@ -8,6 +8,7 @@ from tactful.core.lifecycle import FINISHED, MOVES, WAITING
 from tactful.core.model import MINUTE, State
 from tactful.ports import Lease, Store
 from tactful.testing.contracts.store.rows import (
+    KIND,
     T0,
     add,
     attempt,
@@ -201,6 +202,7 @@ class Results(StoreSuite):
         assert (row.rule, row.reason) == (None, None)
         assert due_ids(store, T0 + 9) == ids(1)
         with store.transaction() as tx:
+            assert tx.due(T0 + 9, 1, [KIND.channel]) == []
             (due,) = tx.due(T0 + 9, 1)
             assert due == row
             send(tx, 1, number=2)
