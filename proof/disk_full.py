@@ -20,7 +20,7 @@ from typing import Any
 from proof.judging import copies, is_sound, judged, lines_of
 from proof.lives import PEOPLE, prepare
 from proof.mail_room import MailRoom
-from proof.trial import LINUX, MOUNT, ROOT, Scenario, Tally, Trial
+from proof.trial import LINUX, MOUNT, ROOT, Scenario, Tally, Trial, rounds
 
 SIZE = "16m"
 CYCLES = 10
@@ -36,7 +36,7 @@ BACK_S = 20.0
 def play(trial: Trial, tally: Tally) -> None:
     draw = Random(trial.seed)
     slowest = 0.0
-    for number in range(max(1, trial.size // CYCLES)):
+    for number in rounds(tally, trial.size, CYCLES):
         with disk(trial.folder / f"disk{number}") as place:
             slowest = max(slowest, history(place, draw.getrandbits(32), trial, tally))
     tally.notes.append(f"sending again at most {slowest:.1f} s after there was room")

@@ -64,7 +64,7 @@ def play(trial: Trial, tally: Tally) -> None:
 
 def submit_ahead(workers: Fleet, size: int) -> int:
     """So many deliveries for one instant, which is given: soon after the last was accepted."""
-    span_ms = AHEAD_MS + 2 * size
+    span_ms = AHEAD_MS + size
     due = workers.app.clock.now() + span_ms
     people = max(1, size // EACH)
     items: list[Submission] = [

@@ -15,7 +15,7 @@ from tactful.channels.smtp import SmtpChannel
 from tactful.core.retry import RetryPolicy
 
 SETTINGS = Settings(
-    lease_ms=10_000,
+    lease_ms=15_000,
     permit_ms=2_000,
     retry=RetryPolicy(base_ms=100, cap_ms=2_000, tries_max=500, crashes_max=500),
 )

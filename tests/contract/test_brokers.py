@@ -16,11 +16,12 @@ from tactful.brokers.valkey import ValkeyStreams
 from tactful.ports import Broker
 from tactful.testing.contracts.broker import BrokerContract
 from tactful.testing.servers.nats import NatsServer
-from tactful.testing.servers.process import free_port
 from tactful.testing.servers.rabbitmq import RabbitServer
 from tactful.testing.servers.valkey import ValkeyServer
 
 SOON = Places(settled_within_ms=1000)
+NOBODY = "127.0.0.1:1"
+"""Where no server listens; a port that is free for now may be another test's at once."""
 
 
 class TestJetStream(BrokerContract):
@@ -37,7 +38,7 @@ class TestJetStream(BrokerContract):
         return JetStream(self.server.url(), SOON)
 
     def make_unreachable(self) -> Broker:
-        return JetStream(f"nats://test:{self.secret}@127.0.0.1:{free_port()}", SOON)
+        return JetStream(f"nats://test:{self.secret}@{NOBODY}", SOON)
 
     def put(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.peer.put([(body, headers)])
@@ -62,7 +63,7 @@ class TestValkeyStreams(BrokerContract):
         return ValkeyStreams(self.url, SOON)
 
     def make_unreachable(self) -> Broker:
-        return ValkeyStreams(f"valkey://:{self.secret}@127.0.0.1:{free_port()}/0", SOON)
+        return ValkeyStreams(f"valkey://:{self.secret}@{NOBODY}/0", SOON)
 
     def put(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.client.xadd("tactful.submissions", {**(headers or {}), "body": body})
@@ -100,7 +101,7 @@ class TestRabbitQueues(BrokerContract):
         return RabbitQueues(self.url, SOON)
 
     def make_unreachable(self) -> Broker:
-        return RabbitQueues(f"amqp://test:{self.secret}@127.0.0.1:{free_port()}/%2F", SOON)
+        return RabbitQueues(f"amqp://test:{self.secret}@{NOBODY}/%2F", SOON)
 
     def put(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         properties = pika.BasicProperties(headers=dict(headers or {}))

@@ -303,6 +303,28 @@ def test_a_stricter_rule_counts_what_was_granted_before_it(make: MakeLimiter) ->
     assert (answer.granted, answer.remaining) == (False, 0)
 
 
+def test_while_rules_change_process_by_process_each_answer_is_right_under_its_own(
+    make: MakeLimiter,
+) -> None:
+    old = make(Rule("all", "3/day"), namespace="changing")
+    new = make(Rule("all", "5/day"), namespace="changing")
+
+    answers = [one.acquire("ada", "news") for one in (new, old, new, old, new, new, old, new)]
+
+    expected = [True, True, True, False, True, True, False, False]
+    assert [answer.granted for answer in answers] == expected
+
+
+def test_a_longer_window_counts_what_the_shorter_one_still_had(make: MakeLimiter) -> None:
+    short = make(Rule("all", "2/minute"), namespace="longer")
+    first, _ = (short.acquire("ada", "news") for _ in range(2))
+    long = make(Rule("all", "2/day"), namespace="longer")
+
+    answer = long.acquire("ada", "news")
+
+    assert (answer.granted, answer.retry_at) == (False, first.at + 86_400_000)
+
+
 # What is refused ------------------------------------------------------------------------------
 
 
