@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import signal
 import sys
 import tempfile
 import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import SystemRandom
 
@@ -22,6 +26,8 @@ from proof.trial import Scenario, Trial
 
 WIDTH = 130
 TIERS = ("small", "full", "soak")
+SAID_KEPT = 40
+STDERR = 2
 
 
 def main() -> int:
@@ -72,15 +78,36 @@ def play(scenario: Scenario, tier: str, seed: int) -> Played:
     if one.missing:
         return one
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="proof-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="proof-") as folder,
+        tempfile.TemporaryFile("w+", errors="replace") as said,
+    ):
         try:
-            scenario.play(Trial(scenario.sizes[tier], seed, Path(folder)), one.tally)
+            with _aside(said.fileno()):
+                scenario.play(Trial(scenario.sizes[tier], seed, Path(folder)), one.tally)
         except Exception as error:
             one.tally.find(f"ended with {type(error).__name__}: {error}")
+        said.seek(0)
+        one.said = list(deque(said, SAID_KEPT))
     one.seconds = time.monotonic() - began
     if not one.tally.points:
         one.tally.find("nothing was tried")
     return one
+
+
+@contextmanager
+def _aside(descriptor: int) -> Iterator[None]:
+    """What this process and all that it starts write to stderr goes there.
+
+    Servers die and stores are out of reach: that they say so, a hundred times, is no news.
+    """
+    kept = os.dup(STDERR)
+    os.dup2(descriptor, STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
 
 
 if __name__ == "__main__":

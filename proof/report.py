@@ -34,13 +34,17 @@ copy; unexplained: others. used: the share of the most used limit while somethin
 
 @dataclass(slots=True)
 class Played:
-    """A scenario that was played, or is not because something is `missing`."""
+    """A scenario that was played, or is not because something is `missing`.
+
+    `said` has the last lines that it wrote to stderr.
+    """
 
     scenario: Scenario
     seed: int
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
     missing: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         found = {"scenario": self.scenario.name, "promise": self.scenario.promise}
@@ -51,7 +55,7 @@ class Played:
 
 
 def show(played: list[Played], console: Console) -> None:
-    """The table, then what was not run, then what is broken."""
+    """The table, then what was not run, then what is broken and what was said last there."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("scenario")
     for name in (*COLUMNS, "used", "s"):
@@ -71,6 +75,8 @@ def show(played: list[Played], console: Console) -> None:
     for one in played:
         for finding in one.tally.findings:
             console.print(Text(f"{one.scenario.name}: {finding}", style="red"))
+        if one.tally.findings:
+            console.print(Text("".join(one.said)), end="", soft_wrap=True)
 
 
 def _cells(one: Played) -> list[Text]:

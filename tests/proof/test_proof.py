@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,18 @@ def broken(_: Trial, tally: Tally) -> None:
 def ended(_: Trial, tally: Tally) -> None:
     tally.points += 1
     raise AssertionError("the server did not start")
+
+
+def loud(trial: Trial, tally: Tally) -> None:
+    subprocess.run(
+        [sys.executable, "-c", "import os; os.write(2, b'no route to it\\n')"], check=True
+    )
+    kept(trial, tally)
+
+
+def loud_and_broken(trial: Trial, tally: Tally) -> None:
+    loud(trial, tally)
+    broken(trial, tally)
 
 
 def nothing(_: Trial, tally: Tally) -> None:
@@ -70,6 +84,11 @@ def test_a_broken_promise_or_a_proof_that_proves_nothing_is_a_failure(play, says
     assert (code, document["broken"]) == (1, 1)
     assert says in out
     assert "Every promise" not in out
+
+
+def test_what_its_processes_say_is_shown_only_where_a_promise_was_broken(prove) -> None:
+    assert "no route to it" not in prove(Scenario("calm", "All is well.", SIZES, loud))[1]
+    assert "no route to it" in prove(Scenario("storm", "All is well.", SIZES, loud_and_broken))[1]
 
 
 def test_what_this_machine_cannot_do_is_named_and_fails_nothing(prove) -> None:
