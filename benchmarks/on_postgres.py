@@ -9,6 +9,7 @@ with processor time for each notification of all who take part.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -32,6 +33,7 @@ SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeou
 def work(store: str, port: int, connections: int) -> None:
     """One worker process, until its standard input ends."""
     app, _ = engine(port, Path(), store, connections=connections)
+    gc.freeze()  # as `tactful work` does
     with app:
         print("ready", flush=True)
         sys.stdin.readline()

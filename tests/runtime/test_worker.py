@@ -230,6 +230,31 @@ def test_a_broadcast_larger_than_a_batch_is_drained_whole(make_app: MakeApp) -> 
     assert len({message.recipient for message in post.messages}) == len(post.messages) == 60
 
 
+def test_a_broadcast_of_which_nobody_tells_reaches_its_audience_beside_other_work(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    """On SQLite no process hears of what another one has taken."""
+    arrived, lately = threading.Event(), threading.Semaphore(0)
+
+    def met(message: Message) -> None:
+        lately.release()
+        if message.type == "offer":
+            arrived.set()
+
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    working = make_app(url, CaptureChannel("post", met))
+    asking = make_app(url, CaptureChannel("post"))
+    working.recipients.register("ann")
+    with working:
+        say(working)
+        assert lately.acquire(timeout=PATIENCE_S)
+        asking.broadcast(type="offer", text="all")
+        while not arrived.is_set():
+            say(working)
+            assert lately.acquire(timeout=PATIENCE_S)
+        assert working.drain(PATIENCE_S)
+
+
 # Lanes ---------------------------------------------------------------------------------------
 
 

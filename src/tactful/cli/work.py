@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import queue
@@ -106,7 +107,7 @@ def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
             log.info("working")
         if not quiet and not once:
             note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
-        app.start()
+        _start(app)
         try:
             while not _rings(bell, 0.0 if once else REPORT_S):
                 if once and app.drain(REPORT_S):
@@ -121,6 +122,12 @@ def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
             {"events": dict(tally.total), "next_due": waiting},
             [f"{summary}" + (f"; next due {iso(waiting)}" if waiting is not None else "")],
         )
+
+
+def _start(app: Tactful) -> None:
+    # What is here now stays: to look through all of it for garbage again and again takes long.
+    gc.freeze()
+    app.start()
 
 
 def _report(app: Tactful, tally: Tally, quiet: bool) -> None:
@@ -142,7 +149,7 @@ def _work_in_group(owner: str, log_level: str) -> None:
     ):
         log_as(TEXT, log_level, app, events=False)
         threading.Thread(target=_feel_leash, args=(bell,), daemon=True).start()
-        app.start()
+        _start(app)
         try:
             click.echo(UP)
             bell.get()

@@ -21,10 +21,11 @@ from tactful.ports import Delivery, Notification, Tx
 
 
 class Fanout:
-    """Carries unfinished broadcasts on."""
+    """Carries unfinished broadcasts on; `left` says whether the last step saw any."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.left = False
 
     def step(self, limit: int = 2_000, above: int | None = None) -> int:
         """Reach up to `limit` more people of the most urgent broadcast, the oldest of those.
@@ -32,8 +33,10 @@ class Fanout:
         With `above` only of one whose priority is higher. Gives how many, 0 when there is none.
         """
         with self._context.store.reading() as reader:
-            if _first(reader.unfinished_broadcasts(), above) is None:
-                return 0
+            unfinished = reader.unfinished_broadcasts()
+        self.left = bool(unfinished)
+        if _first(unfinished, above) is None:
+            return 0
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
             broadcast = _first(tx.unfinished_broadcasts(), above)

@@ -24,7 +24,7 @@ STRANGERS_MAX = 1000
 
 
 class Book:
-    """The policies of one epoch, ready for use; immutable but for its memo."""
+    """The policies of one epoch, ready for use; immutable but for its memos."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Book:
         self.types = types
         self.templates = templates
         self._checks: dict[Kind, Checks] = {}
+        self._undeclared: dict[str, NotificationType] = {}
         self._named = {name for rule in rules for name in rule.types or ()}
         self._by_name: dict[str, list[Template]] = {}
         for template in templates:
@@ -56,7 +57,10 @@ class Book:
 
     def type(self, name: str) -> NotificationType:
         """The type with this name, or the default policy under it."""
-        return self.types.get(name) or NotificationType(name)
+        found = self.types.get(name) or self._undeclared.get(name)
+        if found is None:
+            found = self._undeclared[name] = NotificationType(name)
+        return found
 
     def named(self, template: str) -> Sequence[Template]:
         """All locales and channels of a template."""
@@ -74,6 +78,11 @@ class Rulebook:
     def __init__(self) -> None:
         self._book = Book(-1, (), {}, ())
         self._strangers: set[str] = set()
+
+    @property
+    def known(self) -> Book:
+        """The newest book that was read here: at least as new as those that decided anything."""
+        return self._book
 
     def current(self, reader: Reader) -> Book:
         """The book in force in this transaction, which must not itself have changed a policy."""

@@ -33,7 +33,6 @@ from tactful.engine.dispatch import Claim, Dispatch, Job
 from tactful.engine.fanout import Fanout
 from tactful.engine.listeners import Listeners
 from tactful.engine.recording import Recording
-from tactful.engine.rulebook import Book
 from tactful.runtime.boot import boot_id
 from tactful.runtime.clock import seconds
 
@@ -84,6 +83,7 @@ class Worker:
         self._claiming = threading.Lock()
         self._renewed_at: Millis = 0
         self._reached_at: Millis = 0
+        self._news = True
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -121,7 +121,7 @@ class Worker:
 
     def _deliver_all(self, claim: Claim) -> Counter[str]:
         done: Counter[str] = Counter()
-        book = self._book()
+        book = self._context.rulebook.known
         for name, jobs in _by_channel(claim.jobs).items():
             channel = self._context.channels[name]
             for portion in batches(jobs, channel):
@@ -217,6 +217,7 @@ class Worker:
 
     def wake(self) -> None:
         """There may be something new to do."""
+        self._news = True
         self._wake.set()
 
     @property
@@ -274,15 +275,20 @@ class Worker:
 
         While the queue has enough for the lanes, its audience is reached a step each second, so
         that what is submitted meanwhile does not wait for it; but one that is more urgent than
-        what is being sent comes at once.
+        what is being sent comes at once. Where none was left, a look each second is for those of
+        which nobody tells this process.
         """
         now = self._context.running()
-        above = None
+        if not self._news and now - self._reached_at < FANOUT_MS:
+            return 0
+        self._news, above = False, None
         if enough and claim.jobs and now - self._reached_at < FANOUT_MS:
             above = min(job.delivery.priority for job in claim.jobs)
         else:
             self._reached_at = now
-        return self._fanout.step(FANOUT_BESIDE if self._in_flight else FANOUT_ALONE, above)
+        reached = self._fanout.step(FANOUT_BESIDE if self._in_flight else FANOUT_ALONE, above)
+        self._news = self._news or self._fanout.left
+        return reached
 
     def _submit(self, portion: Sequence[Job]) -> None:
         """Into the line of its channel, and one more turn to take the first of the line."""
@@ -316,7 +322,8 @@ class Worker:
         _, _, jobs = self._lines[name].get_nowait()
         channel = self._context.channels[name]
         try:
-            done = deliver(jobs, channel, self._composer, self._book(), self._context.store)
+            book = self._context.rulebook.known
+            done = deliver(jobs, channel, self._composer, book, self._context.store)
         except Unavailable as error:
             # The store is asked before a channel is: nothing was handed over.
             done = [Sent(job, Retry(f"not begun: {error}", counted=False)) for job in jobs]
@@ -403,10 +410,6 @@ class Worker:
         if self._bounced.is_set():
             self._bounced.clear()
             self._look()
-
-    def _book(self) -> Book:
-        with self._context.store.reading() as reader:
-            return self._context.rulebook.current(reader)
 
 
 def _without(left: Mapping[str, int]) -> list[str]:

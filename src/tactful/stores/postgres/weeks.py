@@ -47,7 +47,7 @@ WHERE relkind = 'r' AND NOT relispartition AND relname ~ '^attempts_(w-?[0-9]+|p
 """
 # Not yet a partition, so that only the attaching concerns others.
 _MAKE: Final = """
-CREATE TABLE attempts_w{0} (LIKE attempts INCLUDING CONSTRAINTS) WITH (fillfactor = 60);
+CREATE TABLE attempts_w{0} (LIKE attempts INCLUDING CONSTRAINTS) WITH (fillfactor = 45);
 ALTER TABLE attempts ATTACH PARTITION attempts_w{0} FOR VALUES FROM ({1}) TO ({2})
 """
 
