@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tactful import Accepted, Event, Message, Outcome, Rule, Settings, State, Tactful
+from tactful import Accepted, Event, Message, Outcome, Rule, State, Tactful
 from tactful.core.errors import Unavailable
 from tactful.ports import Reader, Store, Tx
 from tactful.stores.memory import MemoryStore
@@ -216,43 +216,6 @@ def test_draining_without_a_worker_works_in_the_callers_thread(make_app: MakeApp
     found = app.delivery(sent)
     assert found is not None
     assert found.ref == threading.current_thread().name
-
-
-def test_a_broadcast_larger_than_a_batch_is_drained_whole(make_app: MakeApp) -> None:
-    post = CaptureChannel("post")
-    app = make_app("memory://", post, settings=Settings(batch=7))
-    for n in range(60):
-        app.recipients.register(f"p{n}")
-    with app:
-        app.broadcast(type="news", text="all")
-        assert app.drain(PATIENCE_S)
-
-    assert len({message.recipient for message in post.messages}) == len(post.messages) == 60
-
-
-def test_a_broadcast_of_which_nobody_tells_reaches_its_audience_beside_other_work(
-    make_app: MakeApp, tmp_path: Path
-) -> None:
-    """On SQLite no process hears of what another one has taken."""
-    arrived, lately = threading.Event(), threading.Semaphore(0)
-
-    def met(message: Message) -> None:
-        lately.release()
-        if message.type == "offer":
-            arrived.set()
-
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
-    working = make_app(url, CaptureChannel("post", met))
-    asking = make_app(url, CaptureChannel("post"))
-    working.recipients.register("ann")
-    with working:
-        say(working)
-        assert lately.acquire(timeout=PATIENCE_S)
-        asking.broadcast(type="offer", text="all")
-        while not arrived.is_set():
-            say(working)
-            assert lately.acquire(timeout=PATIENCE_S)
-        assert working.drain(PATIENCE_S)
 
 
 # Lanes ---------------------------------------------------------------------------------------
