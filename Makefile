@@ -5,8 +5,8 @@ VENV ?= .venv
 # Two more than the cores of a small machine: many tests wait for servers and processes.
 WORKERS ?= 4
 TESTS ?= tests
-# Of some of the tests alone, the coverage would say nothing.
-COVERAGE = $(if $(filter tests,$(TESTS)),--cov)
+# These cover core and engine, and are traced; to trace all others would take half as long again.
+COVERING = tests/core tests/engine tests/inbound $(wildcard tests/channels/test_endpoint*.py)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
@@ -46,11 +46,16 @@ serve: $(VENV)/.dev ## The service with its console on this machine, on a store 
 
 .PHONY: test
 test: $(VENV)/.dev ## All tests but the long ones; core and engine at 95 % branch coverage or more
-	$(PYTEST) $(TESTS) $(COVERAGE)
+ifeq ($(TESTS),tests)
+	$(PYTEST) $(COVERING) --cov
+	$(PYTEST) $(TESTS) $(addprefix --ignore=,$(COVERING))
+else
+	$(PYTEST) $(TESTS)
+endif
 
 .PHONY: pages
 pages: $(VENV)/.dev ## Open the pages in a real browser (needs Chromium or Chrome)
-	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS) $(TESTS)
+	$(BIN)/python -m pytest -m browser -n 2 $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: alerts
 alerts: $(VENV)/.dev ## Try alert rules and dashboard with a real Prometheus (needs one)
