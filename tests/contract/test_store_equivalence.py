@@ -300,9 +300,13 @@ class TwoStores(RuleBasedStateMachine):
         )
         self.both(lambda tx: tx.settle([told], []))
 
-    @rule(recipient=st.one_of(st.none(), people))
-    def wake(self, recipient: str | None) -> None:
-        self.both(lambda tx: tx.wake(self.now, recipient))
+    @rule(whom=st.lists(people, max_size=3), anew=st.one_of(st.none(), st.integers(0, 3)))
+    def wake(self, whom: list[str], anew: int | None) -> None:
+        self.both(lambda tx: tx.wake(self.now, whom, anew=anew))
+
+    @rule(priority=st.integers(0, 3), after=st.one_of(st.just(""), people), limit=st.integers(1, 3))
+    def list_held(self, priority: int, after: str, limit: int) -> None:
+        self.both(lambda tx: tx.held(priority, after, limit))
 
     @precondition(exists)
     @rule(number=numbers, clicks=st.booleans())
@@ -430,7 +434,7 @@ class TwoStores(RuleBasedStateMachine):
                 tx.lease([Lease(attempt, self.now, 0)])
                 tx.due(NEVER, 10)
             tx.release(self.now - 5)
-            tx.wake(self.now)
+            tx.wake(self.now, [row.recipient])
             tx.turn_back(self.now - 10)
             tx.put_recipients([Recipient("ada", email="b@x"), Recipient("dee")])
             tx.add_events([Event("sent", row.id, self.now)])

@@ -201,3 +201,22 @@ def test_a_worker_whose_clock_is_behind_gives_nothing_of_a_rate_back(
     gone.sort()
     for first, last in combinations(range(len(gone)), 2):
         assert last - first + 1 <= 10 + (gone[last] - gone[first]) / 10
+
+
+@pytest.mark.parametrize("change", ["rule", "cancel"])
+def test_a_long_line_that_begins_anew_is_a_line_again(bench: Bench, change: str) -> None:
+    """Each is looked at once for its new place, and once at its slot; not at every slot."""
+    bench.rule("slow", "1/second", per="channel", burst=2)
+    receipts = [bench.send(to=f"p{n:03}") for n in range(120)]
+    bench.run()
+    if change == "rule":
+        bench.rule("other", "1/day", types=["rare"])
+    else:
+        bench.upkeep.cancel(receipts[50].delivery_id or "")
+    bench.run()
+
+    waiting = bench.deliveries(state=State.DEFERRED)
+    slots = [row.due_at - START for row in waiting]
+    assert slots == [(number + 1) * SECOND for number in range(len(waiting))]
+    assert bench.at(SECOND)["delivered"] == 1
+    assert [row.due_at - START for row in bench.deliveries(state=State.DEFERRED)] == slots[1:]

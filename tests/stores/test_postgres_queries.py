@@ -16,7 +16,7 @@ QUERIES = load_queries(PACKAGE)
 
 KEYED = (
     *("guard_shards", "try_shards", "due_some", "due_candidates"),
-    *("line_lengths", "lines", "line_end", "wake_one"),
+    *("line_lengths", "lines", "line_end", "held", "wake", "wake_anew"),
     *("history", "add_attempt", "judge", "judge_restamped"),
     *("add_delivery", "add_due"),
 )

@@ -178,8 +178,7 @@ class _Round:
         self._tx.add_events(self._events)
         if self._gates.changed:
             self._tx.set_cells(self._gates.changed)
-        for recipient in self._freed:
-            self._tx.wake(self._now, recipient)
+        self._tx.wake(self._now, sorted(self._freed))
         for job in self._jobs:
             job.notifications = notifications
         return self._jobs

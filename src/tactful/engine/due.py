@@ -61,8 +61,7 @@ def left_going(tx: Tx, rows: Sequence[Delivery], now: Millis) -> list[Delivery]:
         if row.notification_id in paused and row.state is not State.SENDING and now < row.expires_at
     ]
     tx.pause_deliveries([row.id for row in stopped])
-    for recipient in {row.recipient for row in stopped}:
-        tx.wake(now, recipient)
+    tx.wake(now, sorted({row.recipient for row in stopped}))
     gone = {row.id for row in stopped}
     return [row for row in rows if row.id not in gone]
 

@@ -1,12 +1,13 @@
-"""Fan-out: an accepted broadcast reaches its audience, some hundred people at a time.
+"""What is too much for one transaction is carried on here, some hundred people at a time.
 
-The most urgent broadcast comes first, of those the oldest.
+That is above all an accepted broadcast, which reaches its audience: the most urgent one first, of
+those the oldest. The audience is everyone who was registered when the broadcast was accepted: who
+registers later is not in it, who is removed before their turn gets nothing. Each step stores the
+next deliveries and how far it came in one transaction, so a crash in the middle neither skips nor
+repeats anybody. A paused broadcast reaches nobody.
 
-The audience is everyone who was registered when the broadcast was accepted: who registers later is
-not in it, who is removed before their turn gets nothing. Each step stores the next deliveries and
-how far it came in one transaction, so a crash in the middle neither skips nor repeats anybody.
-
-A paused broadcast reaches nobody. Whatever is being resumed is carried on here, too (`pausing`).
+Whatever is being resumed (`pausing`), and what is to be decided anew (`replanning`), is carried on
+here, too.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from tactful.core.model import Event, Millis, State
 from tactful.engine.context import Context
 from tactful.engine.pausing import resume_some
 from tactful.engine.people import address_for
+from tactful.engine.replanning import carry_on, replanning
 from tactful.ports import Delivery, Notification, Tx
 
 
 class Fanout:
-    """Carries unfinished broadcasts on; `left` says whether the last step saw any."""
+    """Carries on what is unfinished; `left` says whether the last step saw any."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -30,13 +32,22 @@ class Fanout:
     def step(self, limit: int = 2_000, above: int | None = None) -> int:
         """Reach up to `limit` more people of the most urgent broadcast, the oldest of those.
 
-        With `above` only of one whose priority is higher. Gives how many, 0 when there is none.
+        As many are decided anew, if any are to be. With `above` only a broadcast is carried on
+        whose priority is higher. Gives how many, 0 when there are none.
         """
-        with self._context.store.reading() as reader:
+        context = self._context
+        with context.store.reading() as reader:
             unfinished = reader.unfinished_broadcasts()
-        self.left = bool(unfinished)
-        if _first(unfinished, above) is None:
-            return 0
+            anew = replanning(reader)
+        self.left = bool(unfinished) or anew
+        count = 0
+        if anew and above is None:
+            count = carry_on(context.store, context.timekeeper.now, limit)
+        if _first(unfinished, above) is not None:
+            count += self._carry_on(limit, above)
+        return count
+
+    def _carry_on(self, limit: int, above: int | None) -> int:
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
             broadcast = _first(tx.unfinished_broadcasts(), above)

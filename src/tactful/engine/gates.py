@@ -14,6 +14,7 @@ from tactful.core.model import Millis
 from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
 from tactful.engine.line import end_of_line
+from tactful.engine.replanning import ask, carry_on
 from tactful.engine.rulebook import Book
 from tactful.ports import Delivery, Tx
 
@@ -104,11 +105,12 @@ def move_up(context: Context, lines: Collection[str]) -> None:
     def begin(tx: Tx) -> Millis:
         tx.guard([])
         now = context.timekeeper.now(tx)
+        ask(tx)
         names = sorted(lines)
         tx.cells(names)
         tx.set_cells(dict.fromkeys(names, 0))
-        tx.wake(now)
         return now
 
     if lines:
         context.committed(begin)
+        carry_on(context.store, context.timekeeper.now)

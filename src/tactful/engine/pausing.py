@@ -104,9 +104,10 @@ class Pausing:
         lines = tx.lines(
             list({row.recipient for row in stopped}), self._context.settings.waiting_max
         )
-        for recipient, line in lines.items():
-            if any(other.held for other in line.waiting):
-                tx.wake(now, recipient)
+        tx.wake(
+            now,
+            [who for who, line in lines.items() if any(other.held for other in line.waiting)],
+        )
         return stopped, page[-1].id if len(page) == PAGE else None
 
 

@@ -19,6 +19,7 @@ from tactful.core.model import DAY, Event, NotificationType
 from tactful.core.names import name_key
 from tactful.core.rules import Limit, Rule, parse_priority, rule_from
 from tactful.engine.context import Context
+from tactful.engine.replanning import replan
 from tactful.engine.requests import parse_duration
 from tactful.engine.rulebook import RULE, TEMPLATE, TYPE, type_from
 from tactful.ports import Policy, Tx
@@ -166,7 +167,7 @@ class Policies(Generic[P]):
 
     def _changed(self, tx: Tx, now: int, names: Sequence[str]) -> None:
         if self._kind == RULE:
-            tx.wake(now)
+            replan(tx, now)
         facts = {"names": list(names)}
         tx.add_events([Event(f"{self._kind}.changed", "", now, data=facts)])
 

@@ -66,8 +66,7 @@ class Recording:
                 tolerance = self._context.settings.feedback
                 events += consequences(tx, sent.job.delivery, fact, now, tolerance)
             tx.add_events(events)
-            for recipient in freed:
-                tx.wake(now, recipient)
+            tx.wake(now, sorted(freed))
         if refused:
             self._bounced()
         return Counter(r.state.value for r in results if r.delivery_id not in fenced)

@@ -10,11 +10,12 @@ longer than its window.
 
 from __future__ import annotations
 
-from tactful.core.model import SECOND, Event, Millis
+from tactful.core.model import SECOND, Event, Millis, Priority
 from tactful.ports import Clock, Tx
 
 TOLERANCE_MS = 5 * SECOND
 GRAIN_MS = SECOND
+PAGE = 1_000
 
 
 class Timekeeper:
@@ -36,7 +37,7 @@ class Timekeeper:
         high = tx.clock()
         if now < high - TOLERANCE_MS:
             restamped = tx.turn_back(now, ahead_ms=high - now)
-            tx.wake(now)
+            _wake_all(tx, now)
             facts = {"ahead_ms": high - now, "attempts": restamped}
             tx.add_events([Event("clock.corrected", "", now, data=facts)])
             tx.set_clock(now)
@@ -45,3 +46,12 @@ class Timekeeper:
         else:
             now = max(now, high)
         return now
+
+
+def _wake_all(tx: Tx, now: Millis) -> None:
+    """What rules hold is decided again; its places in the lines at gates moved with the clock."""
+    for priority in Priority:
+        after = ""
+        while people := tx.held(priority, after, PAGE):
+            tx.wake(now, people)
+            after = people[-1]

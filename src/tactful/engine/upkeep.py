@@ -72,8 +72,7 @@ class Upkeep:
             [],
         )
         tx.add_events([Event("cancelled", row.id, now) for row in waiting])
-        for recipient in {row.recipient for row in waiting}:
-            tx.wake(now, recipient)
+        tx.wake(now, sorted({row.recipient for row in waiting}))
         in_hand = any(row.state is State.SENDING for row in found)
         if notification is not None and notification.paused_at is not None and not in_hand:
             tx.resume_notification(wanted, None)

@@ -84,6 +84,13 @@ class DeliveryReader(Protocol):
         """
         ...
 
+    def held(self, priority: int, after: str, limit: int) -> list[str]:
+        """For whom rules hold anything of this priority, in their order, behind the one `after`.
+
+        One for each delivery, so that fewer than `limit` means that there are no more.
+        """
+        ...
+
     def lessees(self) -> list[str]:
         """Whose leases there are."""
         ...
@@ -322,10 +329,10 @@ class QueueWriter(Protocol):
         """Apply results and verdicts; gives the ids whose result was fenced off and not applied."""
         ...
 
-    def wake(self, now: Millis, recipient: str | None = None) -> int:
-        """Make all that a rule holds due for a new decision; gives how many.
+    def wake(self, now: Millis, recipients: Sequence[str], *, anew: int | None = None) -> int:
+        """Make what rules hold for these people due for a new decision; gives how many.
 
-        None wakes everybody's.
+        With `anew` only what has that priority, as if no rule had held it yet: it is in no line.
         """
         ...
 

@@ -33,6 +33,7 @@ from tactful.engine.dispatch import Claim, Dispatch, Job
 from tactful.engine.fanout import Fanout
 from tactful.engine.listeners import Listeners
 from tactful.engine.recording import Recording
+from tactful.engine.replanning import replanning
 from tactful.runtime.boot import boot_id
 from tactful.runtime.clock import seconds
 
@@ -182,8 +183,8 @@ class Worker:
         now = self._context.timekeeper.glance()
         with self._claiming, self._context.store.reading() as reader:
             due = reader.next_due()
-            broadcasts = reader.unfinished_broadcasts()
-            return not (self._in_flight or broadcasts or (due is not None and due <= now))
+            left = reader.unfinished_broadcasts() or replanning(reader)
+            return not (self._in_flight or left or (due is not None and due <= now))
 
     def start(self) -> None:
         """Begin to work in the background; harmless when repeated."""
@@ -271,9 +272,9 @@ class Worker:
         return reached > 0 or claim.seen > 0
 
     def _reach(self, claim: Claim, *, enough: bool) -> int:
-        """Carry a broadcast on; gives how many people it reached.
+        """Carry on what is unfinished; gives how many people were reached.
 
-        While the queue has enough for the lanes, its audience is reached a step each second, so
+        While the queue has enough for the lanes, an audience is reached a step each second, so
         that what is submitted meanwhile does not wait for it; but one that is more urgent than
         what is being sent comes at once. Where none was left, a look each second is for those of
         which nobody tells this process.

@@ -115,6 +115,16 @@ class Deliveries(Tables):
         """See `Reader.lessees`."""
         return sorted({row.owner for row in self.rows.values() if row.state is State.SENDING})
 
+    def held(self, priority: int, after: str, limit: int) -> list[str]:
+        """See `Reader.held`."""
+        found: list[str] = []
+        for recipient in sorted(name for name in self.held_ids if name > after):
+            rows = (self.rows[delivery_id] for delivery_id in self.held_ids[recipient])
+            found += [recipient for row in rows if row.priority == priority]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
     def next_due(self, busy: Collection[str] = ()) -> Millis | None:
         """See `Reader.next_due`."""
         return self.queue.first(busy)

@@ -73,15 +73,17 @@ class Moves(Ledger):
         self._judge(verdicts)
         return fenced
 
-    def wake(self, now: Millis, recipient: str | None = None) -> int:
+    def wake(self, now: Millis, recipients: Sequence[str], *, anew: int | None = None) -> int:
         """See `Tx.wake`."""
-        groups = list(self.held.values()) if recipient is None else [self.held.get(recipient, ())]
-        ids = [delivery_id for group in groups for delivery_id in group]
+        groups = [self.held_ids.get(recipient, ()) for recipient in dict.fromkeys(recipients)]
+        found = [self.rows[delivery_id] for group in groups for delivery_id in group]
+        rows = [row for row in found if anew is None or row.priority == anew]
         saved = self._journal_rows()
-        for delivery_id in ids:
-            row = self.rows[delivery_id]
+        for row in rows:
             self._look_at(saved, row, max(now, row.not_before), row.not_before)
-        return len(ids)
+            if anew is not None:
+                row.rule = None
+        return len(rows)
 
     def pause_deliveries(self, delivery_ids: Sequence[str]) -> list[str]:
         """See `Tx.pause_deliveries`."""

@@ -66,7 +66,7 @@ class Tables:
         self.ids_of_recipient: dict[str, list[str]] = {}
         self.queue = DueQueue(self.rows.get)
         self.waiting: dict[str, list[Place]] = {}
-        self.held: dict[str, set[str]] = {}
+        self.held_ids: dict[str, set[str]] = {}
 
         self.notices: dict[str, Notification] = {}
         self.broadcasts: dict[str, Notification] = {}
@@ -114,7 +114,7 @@ class Tables:
                 if line[at] != place:
                     line.insert(at, place)
             if row.held:
-                self.held.setdefault(recipient, set()).add(row.id)
+                self.held_ids.setdefault(recipient, set()).add(row.id)
             self.queue.push(row)
         elif state is SENDING:
             self.queue.push(row)
@@ -132,11 +132,11 @@ class Tables:
                 else:
                     del line[at]
         if row.held:
-            held = self.held.get(recipient)
+            held = self.held_ids.get(recipient)
             if held is not None:
                 held.discard(row.id)
                 if not held:
-                    del self.held[recipient]
+                    del self.held_ids[recipient]
 
     def _restore_rows(self, saved: Sequence[tuple[Delivery, tuple[Any, ...]]]) -> None:
         """Undo changes of deliveries; `saved` holds each with its values before the change."""

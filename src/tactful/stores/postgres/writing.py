@@ -219,8 +219,8 @@ class PostgresTx(Guarded):
         self._stirred = self._stirred or bool(rows)
         super().add_deliveries(rows)
 
-    def wake(self, now: Millis, recipient: str | None = None) -> int:
-        woken = super().wake(now, recipient)
+    def wake(self, now: Millis, recipients: Sequence[str], *, anew: int | None = None) -> int:
+        woken = super().wake(now, recipients, anew=anew)
         self._stirred = self._stirred or woken > 0
         return woken
 

@@ -114,6 +114,10 @@ class DeliveryReading(Questions):
                 found[recipient] = [delivery_from(row) for row in rows]
         return {recipient: Line(waiting, totals[recipient]) for recipient, waiting in found.items()}
 
+    def held(self, priority: int, after: str, limit: int) -> list[str]:
+        rows = self._all("held", priority=int(priority), after=after, most=limit)
+        return [recipient for (recipient,) in rows]
+
     def lessees(self) -> list[str]:
         return [owner for (owner,) in self._all("lessees")]
 

@@ -183,10 +183,13 @@ class QueueWriting(Changes):
             # Some were restamped since: look through their recipients' whole history.
             self._many("judge_restamped", [row[:-1] for row in rows])
 
-    def wake(self, now: Millis, recipient: str | None = None) -> int:
-        if recipient is None:
-            return self._run("wake_all", now=now)
-        return self._run("wake_one", now=now, recipient=recipient)
+    def wake(self, now: Millis, recipients: Sequence[str], *, anew: int | None = None) -> int:
+        people = list(set(recipients))
+        if not people:
+            return 0
+        if anew is None:
+            return self._run("wake", now=now, recipients=people)
+        return self._run("wake_anew", now=now, recipients=people, priority=int(anew))
 
     def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
         changed = self._run("turn_back_attempts", to=to)

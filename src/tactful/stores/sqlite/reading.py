@@ -19,6 +19,7 @@ _COLUMNS: Final = {
     "due": 30,
     "lines": 30,
     "line_end": 30,
+    "held": 1,
     "line_lengths": 2,
     "deliveries_of_notification": 30,
     "history": 6,

@@ -131,6 +131,11 @@ SELECT * FROM (
     ORDER BY due_at DESC, id DESC LIMIT %(view)s
 ) AS line ORDER BY due_at, id;
 
+-- name: held
+SELECT recipient FROM due
+WHERE held AND state <> 'sending' AND priority = %(priority)s AND recipient > %(after)s
+ORDER BY recipient LIMIT %(most)s;
+
 -- name: lessees
 SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
 
@@ -199,14 +204,18 @@ FROM deliveries WHERE id = ANY (%s::text[]);
 UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = r.at
 FROM unnest(%s::bigint[], %s::text[]) AS r (at, id) WHERE deliveries.id = r.id;
 
--- name: wake_all
+-- name: wake
 UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE delivery_id IN (
-    SELECT delivery_id FROM due WHERE held AND state <> 'sending' ORDER BY delivery_id FOR UPDATE
+    SELECT delivery_id FROM due
+    WHERE recipient = ANY (%(recipients)s::text[]) AND held AND state <> 'sending'
+    ORDER BY delivery_id FOR UPDATE
 );
 
--- name: wake_one
-UPDATE due SET due_at = greatest(%(now)s, not_before) WHERE delivery_id IN (
-    SELECT delivery_id FROM due WHERE recipient = %(recipient)s AND held AND state <> 'sending'
+-- name: wake_anew
+UPDATE due SET due_at = greatest(%(now)s, not_before), rule = NULL WHERE delivery_id IN (
+    SELECT delivery_id FROM due
+    WHERE recipient = ANY (%(recipients)s::text[]) AND held AND state <> 'sending'
+        AND priority = %(priority)s
     ORDER BY delivery_id FOR UPDATE
 );
 

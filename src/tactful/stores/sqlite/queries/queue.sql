@@ -88,6 +88,11 @@ SELECT * FROM (
     ORDER BY due_at DESC, id DESC LIMIT :view
 ) ORDER BY due_at, id;
 
+-- name: held
+SELECT recipient FROM due
+WHERE held = 1 AND state <> 'sending' AND priority = :priority AND recipient > :after
+ORDER BY recipient LIMIT :most;
+
 -- name: lessees
 SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
 
@@ -143,12 +148,15 @@ FROM deliveries WHERE id IN (VALUES {rows});
 UPDATE deliveries SET state = NULL, rule = NULL, reason = NULL, updated_at = r.column1
 FROM (VALUES {rows}) AS r WHERE deliveries.id = r.column2;
 
--- name: wake_all
-UPDATE due SET due_at = max(:now, not_before) WHERE held = 1 AND state <> 'sending';
-
--- name: wake_one
+-- name: wake
 UPDATE due SET due_at = max(:now, not_before)
-WHERE recipient = :recipient AND held = 1 AND state <> 'sending';
+WHERE recipient IN (SELECT value FROM json_each(:recipients)) AND held = 1
+    AND state <> 'sending';
+
+-- name: wake_anew
+UPDATE due SET due_at = max(:now, not_before), rule = NULL
+WHERE recipient IN (SELECT value FROM json_each(:recipients)) AND held = 1
+    AND state <> 'sending' AND priority = :priority;
 
 -- name: turn_back_queue
 -- Leases and retries were counted from a wrong now, and what was to go at once is due now.

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from tactful.core.errors import Unavailable
-from tactful.core.model import HOUR, MINUTE, NEVER, Event, Recipient, State
+from tactful.core.model import HOUR, MINUTE, NEVER, Event, Priority, Recipient, State
 from tactful.ports import Lease, Remembered, Store, Suppression, Tx
 from tactful.testing.contracts.store.rows import (
     T0,
@@ -56,8 +56,8 @@ VERBS: Final[dict[str, Callable[[Tx], object]]] = {
     "feedback": lambda tx: tx.settle([result(5, State.LOST, attempt=None)], []),
     "queue again": lambda tx: tx.settle([result(6, State.QUEUED, attempt=None, due_at=T0)], []),
     "free": lambda tx: tx.settle([], [verdict(2, outcome="rejected", counts=False)]),
-    "wake": lambda tx: tx.wake(T0),
-    "wake one": lambda tx: tx.wake(T0, "ada"),
+    "wake": lambda tx: tx.wake(T0, ["ada", "bob"]),
+    "wake anew": lambda tx: tx.wake(T0, ["ada", "bob"], anew=Priority.NORMAL),
     "open": lambda tx: tx.engage(row_id(3), T0 + 9, T0 + 9),
     "click": lambda tx: tx.engage(row_id(7), T0 + 9, T0 + 9),
     "turn_back": lambda tx: tx.turn_back(T0 - HOUR),
@@ -142,7 +142,7 @@ def _many_changes(tx: Tx) -> None:
         [result(20, State.DEFERRED, due_at=T0 + 9, held=True), result(1, State.SENT)],
         [verdict(20, counts=False), verdict(1)],
     )
-    tx.wake(T0)
+    tx.wake(T0, ["ada"])
     tx.settle([result(1, State.DELIVERED, attempt=None)], [])
     tx.engage(row_id(1), T0, T0)
     tx.turn_back(T0 - HOUR)

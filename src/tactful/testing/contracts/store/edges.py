@@ -113,7 +113,7 @@ class Edges(StoreSuite):
             tx.extend([], T0)
             tx.renew([], T0)
             assert tx.settle([], []) == []
-            assert tx.wake(T0) == 0
+            assert tx.wake(T0, []) == 0
             assert tx.release(T0) == 0
             tx.add_events([])
             assert tx.put_recipients([]) == 0
@@ -143,6 +143,6 @@ class Edges(StoreSuite):
         add(store, *(delivery(n, state=State.DEFERRED, due_at=NEVER, held=True) for n in (1, 2)))
         with store.transaction() as tx:
             tx.settle([result(1, State.QUEUED, attempt=None, due_at=T0)], [])
-            tx.wake(T0 + HOUR)
+            tx.wake(T0 + HOUR, ["ada"])
         assert due_ids(store, T0) == ids(1)
         assert due_ids(store, T0 + HOUR) == ids(1, 2)

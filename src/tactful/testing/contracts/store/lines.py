@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tactful.core.model import HOUR, NEVER, State
+from tactful.core.model import HOUR, NEVER, Priority, State
 from tactful.ports import Store
 from tactful.testing.contracts.store.rows import (
     T0,
@@ -76,7 +76,7 @@ class Lines(StoreSuite):
             delivery(3, state=State.DEFERRED, held=True, due_at=T0 + HOUR, recipient="bob"),
         )
         with store.transaction() as tx:
-            assert tx.wake(T0) == 2
+            assert tx.wake(T0, ["ada", "bob"]) == 2
         assert due_ids(store, T0) == ids(1, 3)
         assert known(store, 1).state is State.DEFERRED
         assert known(store, 2).due_at == T0 + HOUR
@@ -88,7 +88,7 @@ class Lines(StoreSuite):
             delivery(1, state=State.DEFERRED, held=True, due_at=NEVER, not_before=T0 + 5),
         )
         with store.transaction() as tx:
-            assert tx.wake(T0) == 1
+            assert tx.wake(T0, ["ada"]) == 1
         assert known(store, 1).due_at == T0 + 5
 
     def test_one_recipient_can_be_woken_alone(self, store: Store) -> None:
@@ -99,16 +99,54 @@ class Lines(StoreSuite):
         ]
         add(store, *rows)
         with store.transaction() as tx:
-            assert tx.wake(T0, "bob") == 2
-            assert tx.wake(T0, "nobody") == 0
+            assert tx.wake(T0, ["bob"]) == 2
+            assert tx.wake(T0, ["nobody"]) == 0
+            assert tx.wake(T0, []) == 0
         assert due_ids(store, T0) == ids(1, 2)
+
+    def test_what_has_one_priority_is_planned_anew(self, store: Store) -> None:
+        """Without the rule that held it; the rest of the same people's stays where it is."""
+        waits = {"state": State.DEFERRED, "held": True, "due_at": T0 + HOUR, "rule": "one"}
+        rows = [
+            delivery(n, priority=priority, **waits)
+            for n, priority in enumerate((Priority.LOW, Priority.HIGH, Priority.LOW))
+        ]
+        add(store, *rows)
+        with store.transaction() as tx:
+            assert tx.wake(T0, ["ada", "ada", "nobody"], anew=Priority.LOW) == 2
+            assert tx.wake(T0, [], anew=Priority.HIGH) == 0
+        assert due_ids(store, T0) == ids(0, 2)
+        assert [known(store, n).rule for n in range(3)] == [None, "one", None]
+
+    def test_whom_rules_hold_something_for(self, store: Store) -> None:
+        """By priority and in their order, once for each delivery, a page at a time."""
+        names = ["bob", "Zoe", "ada", "bob", "é"]
+        held = [
+            delivery(n, state=State.DEFERRED, held=True, recipient=name)
+            for n, name in enumerate(names)
+        ]
+        others = [
+            delivery(10, state=State.DEFERRED, held=True, priority=Priority.HIGH),
+            delivery(11, state=State.DEFERRED, held=False),
+            delivery(12, recipient="bob"),
+            delivery(13, state=State.DEFERRED, held=True),
+        ]
+        add(store, *held, *others)
+        with store.transaction() as tx:
+            send(tx, 13)
+        with store.reading() as reader:
+            normal, high = delivery(0).priority, Priority.HIGH
+            assert reader.held(normal, "", 10) == ["Zoe", "ada", "bob", "bob", "é"]
+            assert reader.held(normal, "ada", 1) == ["bob"]
+            assert reader.held(normal, "é", 10) == []
+            assert reader.held(high, "", 10) == ["ada"]
 
     def test_what_is_being_sent_cannot_be_woken(self, store: Store) -> None:
         """Its due instant is the end of its lease."""
         add(store, delivery(1, state=State.DEFERRED, held=True))
         with store.transaction() as tx:
             send(tx, 1, until=T0 + HOUR)
-            assert tx.wake(T0) == 0
+            assert tx.wake(T0, ["ada"]) == 0
         assert known(store, 1).due_at == T0 + HOUR
 
     def test_a_result_says_anew_whether_a_rule_holds(self, store: Store) -> None:
@@ -123,5 +161,5 @@ class Lines(StoreSuite):
                 ],
                 [],
             )
-            assert tx.wake(T0) == 1
+            assert tx.wake(T0, ["ada"]) == 1
         assert [known(store, n).due_at for n in (1, 2)] == [T0 + 9, T0]

@@ -47,8 +47,7 @@ class Pausing(StoreSuite):
         add(store, delivery(1, held=True, state=State.DEFERRED), delivery(2), delivery(3))
         with store.transaction() as tx:
             tx.pause_deliveries(ids(1, 2))
-            assert tx.wake(T0 + 5) == 0
-            assert tx.wake(T0 + 5, "ada") == 0
+            assert tx.wake(T0 + 5, ["ada"]) == 0
             tx.turn_back(T0 - HOUR)
             (line,) = tx.lines(["ada"], 10).values()
             assert ([row.id for row in line.waiting], line.total) == (ids(3), 1)
