@@ -14,10 +14,9 @@ from nats_peer import EVENTS, NatsPeer, until
 from tactful import Tactful
 from tactful.brokers.nats import JetStream
 from tactful.core.errors import Unavailable
-from tactful.core.model import MINUTE
 from tactful.ports import Broker, Outgoing, Unwatched
 from tactful.runtime.clock import ManualClock
-from tactful.runtime.outbox import Outbox, behind
+from tactful.runtime.outbox import HOLD_MS, Outbox, behind
 from tactful.stores.sqlite.store import SqliteStore
 from tactful.testing.faults import Crash, FaultyStore, Plan
 from tactful.testing.servers.nats import NatsServer
@@ -114,7 +113,7 @@ def test_of_two_processes_one_publishes_and_the_other_takes_over(
         killed.pump()
 
     assert other.pump() == 0, "the first one may still be at it"
-    clock.advance(MINUTE)
+    clock.advance(HOLD_MS)
     assert other.pump() == len(stored(app))
     assert seen(server) == stored(app)
     assert NatsPeer(server.url()).count(EVENTS) == len(stored(app)), "copies are dropped"
@@ -147,7 +146,7 @@ def test_whoever_is_killed_anywhere_has_lost_no_event(
         with suppress(Crash):
             Outbox(FaultyStore(app.store, plan), clock, broker, Unwatched()).pump()
         fired = plan.fired
-        clock.advance(MINUTE)
+        clock.advance(HOLD_MS)
         outbox(app, broker).pump()
         name = _source(app)
         found = [e["data"]["seq"] for e in published(server) if e["source"] == name]

@@ -2,9 +2,9 @@
 
 The events of the store are the outbox: nothing is written for the broker's sake when something is
 sent. How far it has come is a note in the store, as with endpoints (`engine.endpoints.Place`), and
-moves when the broker has acknowledged a portion. Whoever publishes holds that note for a minute at
-a time, so that of several processes one does; after a crash a portion may be published again, with
-the same ids. A broker that is away costs nothing but time.
+moves when the broker has acknowledged a portion. Whoever publishes holds that note for 20
+seconds at a time, so that of several processes one does; after a crash a portion may be published
+again, with the same ids. A broker that is away costs nothing but time.
 
 An outbox begins with what happens from its first start on. It has a name that no other store has,
 since two stores may publish to one broker: it stands in the ids of messages, and in the `source` of
@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Final
 
 from tactful.core.errors import Unavailable
-from tactful.core.model import MINUTE, SECOND, Event
+from tactful.core.model import SECOND, Event
 from tactful.engine.endpoints import SOURCE, Place, body_of, id_of, place_from
 from tactful.engine.timekeeper import Timekeeper
 from tactful.ports import Broker, Clock, Outgoing, Probe, Reader, Store
@@ -26,7 +26,8 @@ from tactful.runtime.entropy import new_name
 NAME_NOTE: Final = "outbox:name"
 PLACE_NOTE: Final = "outbox:place"
 PORTION: Final = 200
-HOLD_MS: Final = MINUTE
+HOLD_MS: Final = 20 * SECOND
+"""Longer than any broker takes to answer or not to."""
 IDLE_S: Final = 0.5
 AGAIN_MS: Final = SECOND
 AGAIN_MAX_MS: Final = 30 * SECOND
