@@ -17,6 +17,7 @@ from tactful.channels.rehearsal import Rehearsal
 from tactful.core.model import DAY, NotificationType, State
 from tactful.engine.users import User
 from tactful.http.console.listing import newest
+from tactful.http.console.pages import every
 from tactful.http.console.pulse import Pulse
 from tactful.http.console.simulator import examples
 from tactful.http.service import create_service
@@ -470,3 +471,9 @@ def test_throughput_is_what_came_within_the_last_minute() -> None:
 
     assert pulse.rates() == [3600, 60, 0]
     assert pulse.last_minute() == 0
+
+
+def test_a_page_that_takes_long_to_make_rests_long() -> None:
+    """However many deliveries there are to count, who leaves it open all day costs little."""
+    assert every(0.02, 2) == 2
+    assert every(6.0, 2) == 120

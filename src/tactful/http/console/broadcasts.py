@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
@@ -10,16 +11,19 @@ from tactful.core.errors import NotFound
 from tactful.core.lifecycle import FINISHED, WAITING
 from tactful.http.console.gate import Console, Editor, Here, Viewer
 from tactful.http.console.listing import latest_events
-from tactful.http.console.pages import moved, page
+from tactful.http.console.pages import every, moved, page
 from tactful.ports import Notification, Reader
 
 router = APIRouter()
 SHOWN: Final = 20
+LIST_S: Final = 3
+ONE_S: Final = 2
 
 
 @router.get("/broadcasts")
 def broadcasts(visit: Viewer, console: Here) -> Response:
     """The last ones, newest first."""
+    began = time.monotonic()
     with console.app.store.reading() as reader:
         events = latest_events(reader, limit=SHOWN, name="broadcast.accepted")
         ids = [event.notification_id for event in events]
@@ -31,18 +35,21 @@ def broadcasts(visit: Viewer, console: Here) -> Response:
         ]
         found = reader.notifications([*under_way, *ids])
         rows = [_shown(reader, found[one]) for one in [*under_way, *ids] if one in found]
-    now = console.app.clock.now()
-    return page("broadcasts.html.j2", visit, area="broadcasts", now=now, rows=rows)
+    now, rest = console.app.clock.now(), every(time.monotonic() - began, LIST_S)
+    return page("broadcasts.html.j2", visit, area="broadcasts", now=now, rows=rows, every=rest)
 
 
 @router.get("/broadcasts/{broadcast_id}")
 def broadcast(broadcast_id: str, visit: Viewer, console: Here, said: str = "") -> Response:
     """One of them, with what became of its deliveries."""
+    began = time.monotonic()
     found = _known(console, broadcast_id)
     with console.app.store.reading() as reader:
         row = _shown(reader, found)
-    now = console.app.clock.now()
-    return page("broadcast.html.j2", visit, area="broadcasts", said=said, now=now, row=row)
+    now, rest = console.app.clock.now(), every(time.monotonic() - began, ONE_S)
+    return page(
+        "broadcast.html.j2", visit, area="broadcasts", said=said, now=now, row=row, every=rest
+    )
 
 
 @router.post("/broadcasts/{broadcast_id}/cancel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
@@ -9,10 +10,11 @@ from fastapi import APIRouter, Response
 from tactful.core.model import State
 from tactful.http.console.gate import Console, Here, Viewer
 from tactful.http.console.listing import latest_events
-from tactful.http.console.pages import page
+from tactful.http.console.pages import every, page
 
 router = APIRouter()
 EVENTS: Final = 12
+REST_S: Final = 2
 _DONE: Final = (State.SENT, State.DELIVERED, State.LOST, State.BOUNCED, State.DIGESTED)
 _HIGH: Final = 48
 
@@ -20,7 +22,15 @@ _HIGH: Final = 48
 @router.get("/")
 def overview(visit: Viewer, console: Here) -> Response:
     """The whole at a glance."""
-    return page("overview.html.j2", visit, area="overview", **_seen(console))
+    began = time.monotonic()
+    seen = _seen(console)
+    return page(
+        "overview.html.j2",
+        visit,
+        area="overview",
+        every=every(time.monotonic() - began, REST_S),
+        **seen,
+    )
 
 
 def _seen(console: Console) -> dict[str, Any]:

@@ -8,6 +8,7 @@ which nothing of the console can be reached.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -46,9 +47,10 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _KEPT: Final = "public, max-age=86400"
+_REST: Final = 20
 
 SAID: Final = {
-    "saved": "Saved. It is in force everywhere, and what waits has been planned anew.",
+    "saved": "Saved. It is in force everywhere, and what waits is planned anew.",
     "same": "Nothing was changed.",
     "removed": "Removed.",
     "reverted": "Put back as it was.",
@@ -76,6 +78,14 @@ def page(template: str, visit: Visit | None, *, status: int = 200, **values: Any
     said = SAID.get(values.pop("said", None) or "", "")
     text = _PAGES.get_template(template).render(**values, visit=visit, said=said)
     return HTMLResponse(text, status)
+
+
+def every(took_s: float, least_s: int) -> int:
+    """How many seconds a page that follows what happens rests, by how long it took to make.
+
+    To count many deliveries takes long, and somebody may leave the page open all day.
+    """
+    return max(least_s, math.ceil(_REST * took_s))
 
 
 def moved(path: str, **query: Any) -> Response:
