@@ -10,7 +10,7 @@ from tactful.core.model import State
 from tactful.stores.named_sql import load_queries
 from tactful.stores.postgres.connection import PACKAGE, connect
 from tactful.stores.postgres.store import PostgresStore
-from tactful.testing.contracts.store.rows import T0, delivery, notification
+from tactful.testing.contracts.store.rows import T0, delivery, notification, row_id
 
 QUERIES = load_queries(PACKAGE)
 
@@ -84,3 +84,28 @@ def test_who_looks_for_what_is_old_does_not_read_what_is_young(
         )
     assert "Index Cond: (id < '" in text, text
     assert "Seq Scan" not in text
+
+
+@pytest.mark.parametrize("name", ["deliveries_of_notification", "deliveries_of_recipient", "held"])
+def test_who_goes_through_page_by_page_finds_each_page_in_its_order(
+    postgres_store_url: str, name: str
+) -> None:
+    """Were all that follows sorted for each page, the whole would cost time in square."""
+    store = PostgresStore(postgres_store_url)
+    with store.transaction() as tx:
+        tx.add_notifications([notification(0)])
+        waits = {"state": State.DEFERRED, "held": True}
+        tx.add_deliveries([delivery(number, **waits) for number in range(200)])
+    store.close()
+
+    values = {"notification_id": row_id(0), "recipient": "ada", "state": None, "priority": 1}
+    with connect(postgres_store_url) as connection:
+        text = "\n".join(
+            row[0]
+            for row in connection.execute(
+                f"EXPLAIN (COSTS OFF) {QUERIES[name]}".encode(),
+                {**values, "after": "", "most": 10},
+            )
+        )
+    assert "Index" in text
+    assert "Sort" not in text, text

@@ -122,6 +122,15 @@ def test_the_hot_queries_never_go_through_a_whole_table(
     assert scanned & tables == set()
 
 
+@pytest.mark.parametrize("name", ["deliveries_of_notification", "deliveries_of_recipient", "held"])
+def test_who_goes_through_page_by_page_finds_each_page_in_its_order(
+    database: apsw.Connection, name: str
+) -> None:
+    """Were all that follows sorted for each page, the whole would cost time in square."""
+    steps = plan(database, name)
+    assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
 def test_the_states_of_the_schema_are_the_states_of_the_life_of_a_delivery(
     database: apsw.Connection,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
@@ -13,6 +12,7 @@ from tactful.http.console.gate import Console, Editor, Here, Viewer
 from tactful.http.console.listing import latest_events
 from tactful.http.console.pages import every, moved, page
 from tactful.ports import Notification, Reader
+from tactful.runtime.clock import seconds
 
 router = APIRouter()
 SHOWN: Final = 20
@@ -23,7 +23,7 @@ ONE_S: Final = 2
 @router.get("/broadcasts")
 def broadcasts(visit: Viewer, console: Here) -> Response:
     """The last ones, newest first."""
-    began = time.monotonic()
+    began = seconds()
     with console.app.store.reading() as reader:
         events = latest_events(reader, limit=SHOWN, name="broadcast.accepted")
         ids = [event.notification_id for event in events]
@@ -35,18 +35,18 @@ def broadcasts(visit: Viewer, console: Here) -> Response:
         ]
         found = reader.notifications([*under_way, *ids])
         rows = [_shown(reader, found[one]) for one in [*under_way, *ids] if one in found]
-    now, rest = console.app.clock.now(), every(time.monotonic() - began, LIST_S)
+    now, rest = console.app.clock.now(), every(seconds() - began, LIST_S)
     return page("broadcasts.html.j2", visit, area="broadcasts", now=now, rows=rows, every=rest)
 
 
 @router.get("/broadcasts/{broadcast_id}")
 def broadcast(broadcast_id: str, visit: Viewer, console: Here, said: str = "") -> Response:
     """One of them, with what became of its deliveries."""
-    began = time.monotonic()
+    began = seconds()
     found = _known(console, broadcast_id)
     with console.app.store.reading() as reader:
         row = _shown(reader, found)
-    now, rest = console.app.clock.now(), every(time.monotonic() - began, ONE_S)
+    now, rest = console.app.clock.now(), every(seconds() - began, ONE_S)
     return page(
         "broadcast.html.j2", visit, area="broadcasts", said=said, now=now, row=row, every=rest
     )

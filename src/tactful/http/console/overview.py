@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
@@ -11,6 +10,7 @@ from tactful.core.model import State
 from tactful.http.console.gate import Console, Here, Viewer
 from tactful.http.console.listing import latest_events
 from tactful.http.console.pages import every, page
+from tactful.runtime.clock import seconds
 
 router = APIRouter()
 EVENTS: Final = 12
@@ -22,13 +22,13 @@ _HIGH: Final = 48
 @router.get("/")
 def overview(visit: Viewer, console: Here) -> Response:
     """The whole at a glance."""
-    began = time.monotonic()
+    began = seconds()
     seen = _seen(console)
     return page(
         "overview.html.j2",
         visit,
         area="overview",
-        every=every(time.monotonic() - began, REST_S),
+        every=every(seconds() - began, REST_S),
         **seen,
     )
 

@@ -6,9 +6,9 @@ SELECT * FROM delivery_rows WHERE id > :after AND (:state IS NULL OR state = :st
 ORDER BY id LIMIT :most;
 
 -- name: deliveries_of_notification
--- The plus keeps the planner off the primary key: a notification's rows are the smaller set.
+-- The plus keeps the planner off the index of recipients.
 SELECT * FROM delivery_rows
-WHERE notification_id = :notification_id AND +id > :after
+WHERE notification_id = :notification_id AND id > :after
     AND (:recipient IS NULL OR +recipient = :recipient) AND (:state IS NULL OR state = :state)
 ORDER BY id LIMIT :most;
 
