@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -28,7 +29,7 @@ from tactful.engine.rulebook import Book, Rulebook
 from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.upkeep import Upkeep
-from tactful.ports import Channel, Delivery, Store
+from tactful.ports import Channel, Delivery, Store, Tx
 from tactful.runtime.entropy import random_bits
 from tactful.testing import CaptureChannel, ManualClock
 
@@ -198,6 +199,21 @@ class Bench:
 
     def _changed(self) -> None:
         self.changes += 1
+
+
+class Meanwhile(Store):
+    """A store at whose transactions something happens first."""
+
+    def __init__(self, store: Store, happen: Callable[[], object]) -> None:
+        self._store = store
+        self._happen = happen
+        self.reading = store.reading  # type: ignore[method-assign]
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
+        self._happen()
+        with self._store.transaction(durable=durable) as tx:
+            yield tx
 
 
 def asked(type_: str = "news", to: str = "ada", text: str = "w", **more: Any) -> Request:

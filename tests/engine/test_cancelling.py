@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from engine_bench import DAY, MINUTE, Bench
+from engine_bench import DAY, MINUTE, SECOND, START, Bench, Meanwhile
 
+from tactful.core.errors import Contended
 from tactful.core.lifecycle import WAITING
 from tactful.core.model import Recipient, Retry, State
 from tactful.engine.delivering import Sent
 from tactful.engine.requests import Receipt
 from tactful.engine.upkeep import PAGE, Upkeep
-from tactful.ports import Delivery, Notification, Store, Tx
+from tactful.ports import Delivery, Notification
 from tactful.stores.memory import MemoryStore
 from tactful.testing.faults import Crash, FaultyStore, Plan
 
@@ -102,21 +102,6 @@ def test_nothing_goes_while_it_is_being_called_off_or_after_whoever_does_it_has_
         assert at > 20
 
 
-class Meanwhile(Store):
-    """A store at whose transactions something happens first."""
-
-    def __init__(self, store: Store, happen: Callable[[], None]) -> None:
-        self._store = store
-        self._happen = happen
-        self.reading = store.reading  # type: ignore[method-assign]
-
-    @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
-        self._happen()
-        with self._store.transaction(durable=durable) as tx:
-            yield tx
-
-
 @pytest.mark.parametrize("at", range(1, 9))
 def test_what_comes_back_meanwhile_is_called_off_too_or_goes_on(bench: Bench, at: int) -> None:
     """It never stands still for good: somebody has to end the pause, or it is no longer waiting."""
@@ -142,3 +127,26 @@ def test_what_comes_back_meanwhile_is_called_off_too_or_goes_on(bench: Bench, at
     left = rows(bench, receipt)
     assert not any(row.paused or row.state in WAITING for row in left)
     assert sum(row.state is State.CANCELLED for row in left) >= MANY - 3
+
+
+def test_what_is_called_off_is_called_off_though_others_have_to_go_first_afterwards(
+    bench: Bench,
+) -> None:
+    """Who stands behind it at a gate moves up as soon as somebody works."""
+    bench.rule("pace", "1/second", per="channel", channels=["post"])
+    receipts = [bench.send(to=key) for key in ("ada", "bob", "cy")]
+    bench.run()
+    transactions = 0
+
+    def busy_in_the_end() -> None:
+        nonlocal transactions
+        transactions += 1
+        if transactions == 3:  # called off, asked that the others move up, and then
+            raise Contended("others go first")
+
+    context = replace(bench.context, store=Meanwhile(bench.store, busy_in_the_end))
+    assert Upkeep(context).cancel(receipts[1].delivery_id or "") == 1
+    assert transactions == 3
+
+    bench.run()
+    assert bench.delivery(receipts[2]).due_at == START + SECOND

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from engine_bench import START, Bench, asked
+from engine_bench import START, Bench, Meanwhile, asked
 
 from tactful.core.model import Priority
 from tactful.engine.replanning import STEP, ask, carry_on, replanning
-from tactful.ports import Store, Tx
 
 KEYS = ["ada", "bob", "cy", "dee"]
 
@@ -107,28 +103,13 @@ def test_asking_twice_before_it_begins_is_asking_once(bench: Bench) -> None:
     assert not left(bench)
 
 
-class Interrupted(Store):
-    """A store in which something happens right before each transaction."""
-
-    def __init__(self, store: Store, bench: Bench) -> None:
-        self._store = store
-        self._bench = bench
-        self.reading = store.reading  # type: ignore[method-assign]
-
-    @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
-        wanted(self._bench)
-        with self._store.transaction(durable=durable) as tx:
-            yield tx
-
-
 def test_who_asks_between_a_look_and_a_step_is_not_overheard(bench: Bench) -> None:
     hold(bench)
     wanted(bench)
     step(bench, 3)
 
     clock = bench.context.timekeeper.now
-    assert carry_on(Interrupted(bench.store, bench), clock, 100) == 1
+    assert carry_on(Meanwhile(bench.store, lambda: wanted(bench)), clock, 100) == 1
     assert len(due(bench)) == 3
     assert step(bench, 100) == 5
     assert step(bench, 100) == 8

@@ -8,8 +8,10 @@ for a new place.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from tactful.core.checks import Checks, Gate
+from tactful.core.errors import Unavailable
 from tactful.core.model import Millis
 from tactful.core.throughput import conform, known, slot_behind
 from tactful.engine.context import Context
@@ -113,4 +115,5 @@ def move_up(context: Context, lines: Collection[str]) -> None:
 
     if lines:
         context.committed(begin)
-        carry_on(context.store, context.timekeeper.now)
+        with suppress(Unavailable):  # it is asked for, so whoever works carries on
+            carry_on(context.store, context.timekeeper.now)
