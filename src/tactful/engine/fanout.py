@@ -44,10 +44,10 @@ class Fanout:
         if anew and above is None:
             count = carry_on(context.store, context.timekeeper.now, limit)
         if _first(unfinished, above) is not None:
-            count += self._carry_on(limit, above)
+            count += self._broadcast(limit, above)
         return count
 
-    def _carry_on(self, limit: int, above: int | None) -> int:
+    def _broadcast(self, limit: int, above: int | None) -> int:
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
             broadcast = _first(tx.unfinished_broadcasts(), above)

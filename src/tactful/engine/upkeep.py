@@ -54,9 +54,10 @@ class Upkeep:
         """
         with self._context.store.reading() as reader:
             whole = reader.delivery(wanted) is None
-            many = whole and len(reader.deliveries(notification_id=wanted, limit=PAGE)) == PAGE
         if whole:
             self._context.committed(partial(_reach_nobody_else, wanted))
+        with self._context.store.reading() as reader:
+            many = len(_named(reader, wanted)) == PAGE
         if many:
             count, gates = self._call_off_all(wanted)
         else:
@@ -174,16 +175,11 @@ def _end_pause(tx: Tx, paused: Notification, now: Millis, *, in_hand: bool) -> N
 
 
 def _named(reader: Reader, wanted: str) -> list[Delivery]:
-    """The delivery that is meant, or all of the notification."""
+    """The delivery that is meant, or the first page of the notification."""
     delivery = reader.delivery(wanted)
     if delivery is not None:
         return [delivery]
-    found: list[Delivery] = []
-    after = ""
-    while page := reader.deliveries(notification_id=wanted, after=after, limit=PAGE):
-        found += page
-        after = page[-1].id
-    return found
+    return reader.deliveries(notification_id=wanted, limit=PAGE)
 
 
 def _reach_nobody_else(notification_id: str, tx: Tx) -> None:

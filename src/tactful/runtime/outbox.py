@@ -27,7 +27,7 @@ NAME_NOTE: Final = "outbox:name"
 PLACE_NOTE: Final = "outbox:place"
 PORTION: Final = 200
 HOLD_MS: Final = 20 * SECOND
-"""Longer than any broker takes to answer or not to."""
+"""Longer than a portion takes. Should it be shorter, there are copies, and nothing is lost."""
 IDLE_S: Final = 0.5
 AGAIN_MS: Final = SECOND
 AGAIN_MAX_MS: Final = 30 * SECOND
