@@ -28,19 +28,18 @@ class Histories:
         self._advance = client.register_script(
             known
             + """
-            local last, kinds, stamps = read_history(redis.call('GET', KEYS[1]))
-            local now = math.max(last, tonumber(ARGV[1]))
-            local text = packed_history(now, kinds, stamps, math.huge)
-            redis.call('SET', KEYS[1], text)
+            local history = read_history(redis.call('GET', KEYS[1]))
+            history[1] = math.max(history[1], tonumber(ARGV[1]))
+            redis.call('SET', KEYS[1], packed_history(history, math.huge))
             """
         )
         self._sizes = client.register_script(
             known
             + """
-            local last, kinds, stamps = read_history(redis.call('GET', KEYS[1]))
+            local history = read_history(redis.call('GET', KEYS[1]))
             local sizes = {}
-            for i = 1, #kinds do
-              sizes[i] = #stamps[i]
+            for i = 3, #history, 2 do
+              sizes[#sizes + 1] = #history[i]
             end
             return sizes
             """

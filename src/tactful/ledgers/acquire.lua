@@ -21,7 +21,7 @@ local plan = cjson.decode(ARGV[1])
 local asks = cjson.decode(ARGV[2])
 local packed = redis.call('MGET', unpack(KEYS))
 local checks, longest = plan.checks, plan.longest
-local answers = { pack('<d', now) }
+local answers, given = { pack('<d', now) }, 1
 
 local function listed(names, name)
   if not names then
@@ -77,11 +77,11 @@ local function since(own, instant)
 end
 
 -- The instant of the stamp that has `count - 1` counted ones behind it.
-local function nth_latest(bound, kinds, stamps, count)
+local function nth_latest(bound, history, count)
   local all = {}
-  for i = 1, #kinds do
-    if bound.counts[kinds[i]] then
-      local own = stamps[i]
+  for i = 2, #history, 2 do
+    if bound.counts[history[i]] then
+      local own = history[i + 1]
       for j = max(1, #own - count + 1), #own do
         all[#all + 1] = own[j]
       end
@@ -92,11 +92,11 @@ local function nth_latest(bound, kinds, stamps, count)
 end
 
 -- When a bound that has no room has some again; 0 if never.
-local function room_at(bound, kinds, stamps)
+local function room_at(bound, history)
   if bound.count == 0 then
     return 0
   end
-  return bound.stop or nth_latest(bound, kinds, stamps, bound.count) + bound.window
+  return bound.stop or nth_latest(bound, history, bound.count) + bound.window
 end
 
 local function later(one, other)
@@ -104,11 +104,11 @@ local function later(one, other)
 end
 
 -- Which rule refuses, and when all of them have room again; `full` are the bounds that have none.
-local function refusal(full, kinds, stamps, at)
+local function refusal(full, history, at)
   local slot, severity, rule, free = at, -1, NONE, nil
   for i = 1, #full do
     local bound = full[i]
-    local open = room_at(bound, kinds, stamps)
+    local open = room_at(bound, history)
     if later(open, slot) then
       slot = open
     end
@@ -120,7 +120,7 @@ local function refusal(full, kinds, stamps, at)
 end
 
 -- What came of one ask at an instant, by which rule, what is left, when there is room again.
-local function decide(check, kinds, stamps, at)
+local function decide(check, history, at)
   local bounds, left, binding, full = check.bounds, UNLIMITED, NONE, nil
   for i = 1, #bounds do
     local bound = bounds[i]
@@ -130,9 +130,10 @@ local function decide(check, kinds, stamps, at)
     elseif at < start or at >= bound.stop then
       return 3, NONE, 0, at
     end
-    for j = 1, #kinds do
-      if counts[kinds[j]] then
-        here = here - since(stamps[j], start)
+    for j = 2, #history, 2 do
+      if counts[history[j]] then
+        local own = history[j + 1]
+        here = here - (own[1] >= start and #own or since(own, start))
       end
     end
     if here <= 0 then
@@ -145,7 +146,7 @@ local function decide(check, kinds, stamps, at)
     end
   end
   if full then
-    return refusal(full, kinds, stamps, at)
+    return refusal(full, history, at)
   elseif left == UNLIMITED then
     return 2, NONE, UNLIMITED, at
   end
@@ -153,12 +154,12 @@ local function decide(check, kinds, stamps, at)
 end
 
 -- Writes a stamp down behind the others of its kind, and forgets what its rules need no more.
-local function add(check, kinds, stamps, stamp)
-  local place = 1
-  while kinds[place] and kinds[place] ~= check.kind do
-    place = place + 1
+local function add(check, history, stamp)
+  local place = 2
+  while history[place] and history[place] ~= check.kind do
+    place = place + 2
   end
-  local own = stamps[place] or {}
+  local own = history[place + 1] or {}
   local size = #own
   local keep = math.min(since(own, floor(stamp) - check.reach + 1), check.most - 1)
   if keep < size then
@@ -169,31 +170,34 @@ local function add(check, kinds, stamps, stamp)
     own, size = kept, keep
   end
   own[size + 1] = stamp
-  kinds[place], stamps[place] = check.kind, own
+  history[place], history[place + 1] = check.kind, own
+  history[1] = stamp
 end
 
 for number = 1, #KEYS do
-  local last, kinds, stamps = read_history(packed[number])
+  local history = read_history(packed[number])
   local changed, held = false, false
   local wanted = asks[number]
   for i = 1, #wanted do
     local check = checks[wanted[i]]
+    local last = history[1]
     local stamp = last >= now and last + STEP or now
     local came, rule, left, slot = 3, NONE, 0, 0
     if not held then
-      came, rule, left, slot = decide(check, kinds, stamps, floor(stamp))
+      came, rule, left, slot = decide(check, history, floor(stamp))
     end
     if came == 1 then
-      add(check, kinds, stamps, stamp)
-      last, changed = stamp, true
+      add(check, history, stamp)
+      changed = true
     elseif came == 3 then
       held = true -- what follows must not overtake it
     end
-    answers[#answers + 1] = pack('<BHI4dd', came, rule, left, stamp, slot)
+    given = given + 1
+    answers[given] = pack('<BHI4dd', came, rule, left, stamp, slot)
   end
   if changed then
-    local history = packed_history(last, kinds, stamps, longest)
-    redis.call('SET', KEYS[number], history, 'PXAT', floor(last) + longest)
+    local forgotten_at = floor(history[1]) + longest
+    redis.call('SET', KEYS[number], packed_history(history, longest), 'PXAT', forgotten_at)
   end
 end
 return table.concat(answers)

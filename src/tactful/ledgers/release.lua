@@ -8,8 +8,9 @@
 local wanted = cjson.decode(ARGV[1])
 local answers = {}
 
-local function take(stamps, stamp)
-  for _, own in ipairs(stamps) do
+local function take(history, stamp)
+  for i = 3, #history, 2 do
+    local own = history[i]
     for place, other in ipairs(own) do
       if other == stamp then
         table.remove(own, place)
@@ -21,15 +22,15 @@ local function take(stamps, stamp)
 end
 
 for number, key in ipairs(KEYS) do
-  local last, kinds, stamps = read_history(redis.call('GET', key))
+  local history = read_history(redis.call('GET', key))
   local changed = false
   for _, stamp in ipairs(wanted[number]) do
-    local found = take(stamps, stamp)
+    local found = take(history, stamp)
     changed = changed or found
     answers[#answers + 1] = found and '1' or '0'
   end
   if changed then
-    redis.call('SET', key, packed_history(last, kinds, stamps, math.huge), 'KEEPTTL')
+    redis.call('SET', key, packed_history(history, math.huge), 'KEEPTTL')
   end
 end
 return table.concat(answers)
