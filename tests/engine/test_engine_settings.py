@@ -13,6 +13,7 @@ from tactful.engine.settings import Settings
 LEAST = {
     "lease_ms": 10_000,
     "batch": 1,
+    "urgent_batch": 1,
     "waiting_max": 1,
     "ttl_ms": 1,
     "keep_ms": 60_000,

@@ -15,7 +15,7 @@ from tactful.testing.contracts.store.rows import T0, delivery, notification, row
 QUERIES = load_queries(PACKAGE)
 
 KEYED = (
-    *("guard_shards", "try_shards", "due_some", "due_candidates"),
+    *("guard_shards", "try_shards", "due_candidates"),
     *("line_lengths", "lines", "line_end", "held", "wake", "wake_anew"),
     *("history", "add_attempt", "judge", "judge_restamped"),
     *("add_delivery", "add_due"),
@@ -24,7 +24,7 @@ KEYED = (
 
 BY_ID = (
     *("due", "lease", "extend", "begin", "renew", "queued_of", "finished_of"),
-    *("finish", "leave_queue", "wait_again", "touch", "reopen"),
+    *("finish", "finish_held", "leave_queue", "wait_again", "touch", "reopen"),
 )
 """Those that name deliveries by ids which their caller has from a keyed statement."""
 

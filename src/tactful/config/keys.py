@@ -26,6 +26,7 @@ KEYS: Final[Mapping[str, values.Reader]] = {
     "engine.lease": values.duration,
     "engine.permit": values.duration,
     "engine.batch": values.whole(1),
+    "engine.urgent_batch": values.whole(1),
     "engine.waiting_max": values.whole(1),
     "engine.ttl": values.duration,
     "engine.keep": values.duration,

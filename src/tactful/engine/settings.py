@@ -40,8 +40,8 @@ class Settings:
     * `lease_ms`: how long a claim holds without a sign of life; longer than any channel takes.
     * `permit_ms`: how long after its decision something may be handed over, at most nine tenths of
       the lease; a rule holds at the wire over its window and this.
-    * `batch`: deliveries decided in one transaction; a larger one costs what is urgent more time
-      than it saves.
+    * `batch`: deliveries decided in one transaction; `urgent_batch`: so many for some seconds after
+      something came in that was more urgent than the rest, so that it need not wait for as many.
     * `waiting_max`: how many may wait for one recipient; what is over is rejected.
     * `ttl_ms`: time to live of what names none, from its acceptance or its scheduled instant.
     * `keep_ms`: how long finished deliveries are kept; `history_ms`: how long attempts count at
@@ -53,7 +53,8 @@ class Settings:
 
     lease_ms: Millis = 15 * MINUTE
     permit_ms: Millis = 30 * SECOND
-    batch: int = 100
+    batch: int = 200
+    urgent_batch: int = 25
     waiting_max: int = 10_000
     ttl_ms: Millis = 60 * DAY
     keep_ms: Millis = 90 * DAY
@@ -78,6 +79,7 @@ class Settings:
             "lease_ms",
             "permit_ms",
             "batch",
+            "urgent_batch",
             "waiting_max",
             "ttl_ms",
             "keep_ms",

@@ -36,6 +36,7 @@ from tactful.engine.recording import Recording
 from tactful.engine.replanning import replanning
 from tactful.runtime.boot import boot_id
 from tactful.runtime.clock import seconds
+from tactful.runtime.pace import Pace
 
 log = logging.getLogger("tactful.worker")
 
@@ -46,6 +47,7 @@ TELL_MS = 50
 FANOUT_MS = 1_000
 FANOUT_ALONE = 2_000
 FANOUT_BESIDE = 250
+FANOUT_ROUNDS = 2
 IN_FLIGHT_MAX = 2_000
 IN_FLIGHT_MIN = 100
 HEAD_START_MS = 5_000
@@ -84,6 +86,7 @@ class Worker:
         self._claiming = threading.Lock()
         self._renewed_at: Millis = 0
         self._reached_at: Millis = 0
+        self._pace = Pace(context.settings.batch, context.settings.urgent_batch)
         self._news = True
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -257,8 +260,10 @@ class Worker:
         left = self._left()
         if not any(left.values()):
             return False
-        limit = min(max(left.values()), self._context.settings.batch)
+        now = self._context.running()
+        limit = min(max(left.values()), self._pace.together(now))
         claim = self._take(limit, _without(left))
+        self._pace.met((job.delivery.priority for job in claim.jobs), now)
         for name, jobs in _by_channel(claim.jobs).items():
             for portion in batches(jobs, self._context.channels[name]):
                 if portion[0].crashes:
@@ -287,7 +292,8 @@ class Worker:
             above = min(job.delivery.priority for job in claim.jobs)
         else:
             self._reached_at = now
-        reached = self._fanout.step(FANOUT_BESIDE if self._in_flight else FANOUT_ALONE, above)
+        beside = min(FANOUT_BESIDE, FANOUT_ROUNDS * self._pace.together(now))
+        reached = self._fanout.step(beside if self._in_flight else FANOUT_ALONE, above)
         self._news = self._news or self._fanout.left
         return reached
 

@@ -8,12 +8,20 @@ quoted with `"`, with `\` before `"` and `\`; NULL stands unquoted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
+
+_NUMBERS: Final = {int, bool}
+_NOTHING: Final = {type(None)}
 
 
 def array(values: Iterable[object]) -> str:
     """The literal of a one-dimensional array of texts, integers, booleans and None."""
     values = list(values)
+    kinds = set(map(type, values))
+    if kinds <= _NUMBERS:
+        return "{" + ",".join(map(str, values)) + "}"
+    if kinds == _NOTHING:
+        return "{" + ",".join(["NULL"] * len(values)) + "}"
     return _plain(values) or "{" + ",".join(map(_element, values)) + "}"
 
 

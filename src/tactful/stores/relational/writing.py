@@ -147,7 +147,8 @@ class QueueWriting(Changes):
         )
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
-        known = self._where_they_are([result.delivery_id for result in results])
+        ids = [result.delivery_id for result in results]
+        known = self._where_they_are(ids) if ids else {}
         fenced: list[str] = []
         finished: list[Any] = []
         waiting: list[Any] = []
@@ -157,7 +158,7 @@ class QueueWriting(Changes):
             if state is None or not applies(State(state), attempts, result.state, result.attempt):
                 fenced.append(result.delivery_id)
             elif result.due_at is None:
-                finished.append(_finish_row(result, attempts))
+                finished.append(finish_row(result, attempts))
             else:
                 if queued is None:
                     reopened.append((result.delivery_id,))
@@ -290,7 +291,8 @@ class Writing(QueueWriting, FactWriting, DirectoryWriting):
     """
 
 
-def _finish_row(r: Result, attempts: int) -> tuple[Any, ...]:
+def finish_row(r: Result, attempts: int) -> Row:
+    """The values of `finish`, the id last."""
     return (
         r.state.value,
         r.rule,

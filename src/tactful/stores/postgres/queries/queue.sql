@@ -91,24 +91,16 @@ SELECT id FROM shards WHERE id = ANY (%(shards)s::smallint[]) ORDER BY id FOR UP
 -- name: try_shards
 SELECT id FROM shards WHERE id = ANY (%(shards)s::smallint[]) ORDER BY id FOR UPDATE SKIP LOCKED;
 
--- name: due_some
--- How many of each priority are due, at most so many: lower priorities keep their tenth.
-SELECT p.priority, s.some
-FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
-    SELECT count(*) AS some FROM (
-        SELECT 1 FROM due q
-        WHERE q.priority = p.priority AND q.due_at <= %(now)s
-            AND q.shard <> ALL (%(taken)s::smallint[]) AND q.channel <> ALL (%(busy)s::text[])
-        LIMIT %(most)s
-    ) AS found
-) AS s
-WHERE s.some > 0;
-
 -- name: due_candidates
-SELECT delivery_id, shard FROM due
-WHERE priority = %(priority)s AND due_at <= %(now)s
-    AND shard <> ALL (%(taken)s::smallint[]) AND channel <> ALL (%(busy)s::text[])
-ORDER BY due_at, delivery_id LIMIT %(most)s;
+-- Of each priority as many as there may be of all: which of them go is not decided here.
+SELECT p.priority, c.delivery_id, c.shard
+FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
+    SELECT q.due_at, q.delivery_id, q.shard FROM due q
+    WHERE q.priority = p.priority AND q.due_at <= %(now)s
+        AND q.shard <> ALL (%(taken)s::smallint[]) AND q.channel <> ALL (%(busy)s::text[])
+    ORDER BY q.due_at, q.delivery_id LIMIT %(most)s
+) AS c
+ORDER BY p.priority DESC, c.due_at, c.delivery_id;
 
 -- name: due
 SELECT d.* FROM queue_rows d WHERE d.id = ANY (%(ids)s::text[]) AND d.due_at <= %(now)s
@@ -179,6 +171,22 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s
     %s::bigint[], %s::text[], %s::text[], %s::text[])
     AS r (state, rule, reason, attempts, tries, crashes, at, digest, ref, id)
 WHERE deliveries.id = r.id;
+
+-- name: finish_held
+-- What is held under this attempt leaves the queue and is finished; gives its ids.
+WITH held AS (
+    DELETE FROM due
+    USING unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::integer[],
+        %s::bigint[], %s::text[], %s::text[], %s::text[])
+        AS r (state, rule, reason, attempts, tries, crashes, at, digest, ref, id)
+    WHERE delivery_id = r.id AND due.attempts = r.attempts AND due.state = 'sending'
+    RETURNING r.*
+)
+UPDATE deliveries SET state = held.state, rule = held.rule, reason = held.reason,
+    attempts = held.attempts, tries = held.tries, crashes = held.crashes, updated_at = held.at,
+    digest_id = coalesce(held.digest, digest_id), ref = coalesce(held.ref, deliveries.ref)
+FROM held WHERE deliveries.id = held.id
+RETURNING deliveries.id;
 
 -- name: leave_queue
 DELETE FROM due WHERE delivery_id = ANY (%s::text[]);
