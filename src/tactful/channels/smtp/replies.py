@@ -113,13 +113,13 @@ def outcome(stage: Stage, reply: Reply) -> Outcome | None:
     a server may echo there what it was given.
     """
     kind = reply.code // 100
-    counted = stage not in SESSION_STAGES and reply.code != 421
-    found: Outcome | None
+    found: Outcome
     if kind == 2 and stage is Stage.DOT:
-        found = Accepted(ref=Reply(reply.code, reply.lines[:1]).text or None)
-    elif (reply.code == 354) if stage is Stage.DATA else (kind == 2):
-        found = None
-    elif kind == 4:
+        return Accepted(ref=Reply(reply.code, reply.lines[:1]).text or None)
+    if (reply.code == 354) if stage is Stage.DATA else (kind == 2):
+        return None
+    counted = stage not in SESSION_STAGES and reply.code != 421
+    if kind == 4:
         found = Retry(_why(stage, reply), counted=counted)
     elif kind == 5 and is_about_us(stage, reply):
         found = Retry(_why(stage, reply), after_ms=MISCONFIGURED_WAIT_MS, counted=False)

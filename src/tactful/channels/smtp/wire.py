@@ -22,6 +22,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from tactful.channels.smtp.replies import Reply
@@ -123,9 +124,9 @@ class Wire:
         line that is no reply.
         """
         line = self._line(deadline)
-        code = _code(line)
         if line[3:4] != b"-":
-            return Reply(code, (line[4:].decode("utf-8", "replace"),))
+            return _one_line(line)
+        code = _code(line)
         lines = [line[4:].decode("utf-8", "replace")]
         while line[3:4] == b"-":
             if len(lines) == MAX_LINES:
@@ -235,6 +236,12 @@ def dial(host: str, port: int, seconds: float) -> socket.socket:
         else:
             return sock
     raise LostError(f"cannot connect to {host}:{port}: {why}")
+
+
+@lru_cache(maxsize=256)
+def _one_line(line: bytes) -> Reply:
+    """A reply of one line. Most replies of a server are one of a few."""
+    return Reply(_code(line), (line[4:].decode("utf-8", "replace"),))
 
 
 def _code(line: bytes) -> int:
