@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 
-from tactful.core.model import Priority
+from tactful import Settings, Tactful
+from tactful.core.model import Millis, Priority
+from tactful.ports import Delivery, Tx
 from tactful.runtime.pace import URGENT_MS, Pace
+from tactful.stores.memory import MemoryStore
+from tactful.testing import CaptureChannel
 
 LOW, NORMAL, CRITICAL = Priority.LOW, Priority.NORMAL, Priority.CRITICAL
 
@@ -48,3 +56,44 @@ def test_small_rounds_are_never_the_larger_ones() -> None:
     pace = Pace(10, 25)
     pace.met([CRITICAL, NORMAL], 0)
     assert pace.together(0) == 10
+
+
+class _Claims:
+    """A transaction that notes how much is claimed at most."""
+
+    def __init__(self, tx: Tx, limits: list[int]) -> None:
+        self._tx = tx
+        self._limits = limits
+
+    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
+        found = self._tx.due(now, limit, busy)
+        if found:
+            self._limits.append(limit)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tx, name)
+
+
+class _Watched(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[int] = []
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[Tx]:
+        with super().transaction(durable=durable) as tx:
+            yield _Claims(tx, self.limits)  # type: ignore[misc]  # the rest is the transaction's
+
+
+def test_a_worker_goes_by_what_it_has_claimed() -> None:
+    store = _Watched()
+    settings = Settings(batch=40, urgent_batch=5)
+    app = Tactful(store, channels=[CaptureChannel("post")], settings=settings)
+    app.send_many([{"type": "news", "to": f"p{n}", "text": "news"} for n in range(100)])
+    app.send(type="alarm", to="ada", text="now", priority="critical")
+    with app:
+        assert app.drain(8)
+    app.close()
+
+    assert store.limits[:3] == [40, 5, 5]

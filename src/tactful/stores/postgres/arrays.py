@@ -16,13 +16,13 @@ _NOTHING: Final = {type(None)}
 
 def array(values: Iterable[object]) -> str:
     """The literal of a one-dimensional array of texts, integers, booleans and None."""
-    values = list(values)
-    kinds = set(map(type, values))
+    column: list[Any] = list(values)
+    kinds = set(map(type, column))
     if kinds <= _NUMBERS:
-        return "{" + ",".join(map(str, values)) + "}"
+        return "{" + ",".join(map(str, map(int, column))) + "}"
     if kinds == _NOTHING:
-        return "{" + ",".join(["NULL"] * len(values)) + "}"
-    return _plain(values) or "{" + ",".join(map(_element, values)) + "}"
+        return "{" + ",".join(["NULL"] * len(column)) + "}"
+    return _plain(column) or "{" + ",".join(map(_element, column)) + "}"
 
 
 def _plain(values: Sequence[Any]) -> str | None:
