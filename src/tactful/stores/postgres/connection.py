@@ -49,8 +49,15 @@ _SETTINGS: Final = {
     "jit": "off",
     "timezone": "'UTC'",
 }
-_FOR_SESSION: Final = ";".join(f"SET {name} = {value}" for name, value in _SETTINGS.items())
-_FOR_TRANSACTION: Final = _FOR_SESSION.replace("SET ", "SET LOCAL ")
+# For how long the server waits for whoever was cut off in the middle of a message, which no other
+# limit bounds.
+_KEEPALIVES: Final = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+_FOR_SESSION: Final = ";".join(f"SET {n} = {v}" for n, v in (_SETTINGS | _KEEPALIVES).items())
+_FOR_TRANSACTION: Final = ";".join(f"SET LOCAL {n} = {v}" for n, v in _SETTINGS.items())
 _WHERE: Final = "SELECT current_database(), pg_postmaster_start_time()"
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]

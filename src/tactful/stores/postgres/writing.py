@@ -225,8 +225,11 @@ class PostgresTx(Guarded):
         if not (self._events or self._stirred):
             self._cursor.execute("COMMIT")
             return
-        with self._cursor.connection.pipeline():
+        with self._cursor.connection.pipeline() as line:
             self._write_events()
+            # The server bounds how long it waits for what comes next only from a sync on. Without
+            # one, whoever stands still here keeps the lock of the events for as long.
+            line.sync()
             if self._stirred:
                 self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
             self._cursor.execute("COMMIT")
