@@ -15,7 +15,8 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,8 +27,9 @@ from tactful.channels.mime import MailWriter
 from tactful.core.model import Message
 from tactful.engine.compose import Composer
 from tactful.engine.delivering import Sent
-from tactful.engine.dispatch import Dispatch
+from tactful.engine.dispatch import Dispatch, Job
 from tactful.engine.recording import Recording
+from tactful.engine.rulebook import Book
 from tactful.telemetry.tally import Tally
 from tactful.telemetry.timings import Timings
 
@@ -48,7 +50,7 @@ def measure(count: int, folder: Path, *, watched: bool = False) -> dict[str, flo
         app, _ = engine(port, folder, probe=Timings() if watched else None)
         counted = Tally(app.store, app.channels, app.clock.now) if watched else None
         for portion in items(count, count // 2):
-            timed("submit", lambda portion=portion: app.send_many(portion))  # type: ignore[misc]
+            timed("submit", partial(app.send_many, portion))
         context = app._context
         channel = context.channels[context.default_channel]
         dispatch, recording, composer = Dispatch(context), Recording(context), Composer()
@@ -56,19 +58,26 @@ def measure(count: int, folder: Path, *, watched: bool = False) -> dict[str, flo
         with app.store.reading() as reader:
             book = context.rulebook.current(reader)
         while claim := timed("decide and claim", dispatch.claim).jobs:
-            made = timed("render", lambda c=claim: [composer.message(j, book) for j in c])  # type: ignore[misc]
+            made = timed("render", partial(rendered, composer, claim, book))
             messages = [message for message in made if isinstance(message, Message)]
-            timed(
-                "of send: write MIME",
-                lambda m=messages: [writer.write(x, parse_email(x.address)) for x in m],  # type: ignore[misc]
-            )
-            outcomes = timed("send", lambda m=messages: channel.send(m))  # type: ignore[misc]
+            timed("of send: write MIME", partial(written, writer, messages))
+            outcomes = timed("send", partial(channel.send, messages))
             sent = [Sent(job, outcome) for job, outcome in zip(claim, outcomes, strict=True)]
-            timed("record", lambda s=sent: recording.record(s))  # type: ignore[misc]
+            timed("record", partial(recording.record, sent))
         if counted is not None:
             timed("metrics", counted.look)
         app.close()
     return {stage: round(nanoseconds / count / 1e3, 1) for stage, nanoseconds in spent.items()}
+
+
+def rendered(composer: Composer, jobs: Sequence[Job], book: Book) -> list[object]:
+    """Their messages, as far as they can be rendered."""
+    return [composer.message(job, book) for job in jobs]
+
+
+def written(writer: MailWriter, messages: Sequence[Message]) -> list[bytes]:
+    """The messages as mail."""
+    return [writer.write(message, parse_email(message.address)) for message in messages]
 
 
 def main() -> None:

@@ -28,6 +28,13 @@ def test_rounds_are_small_for_some_seconds_after_something_urgent() -> None:
     assert pace.together(1_000 + URGENT_MS) == 200
 
 
+def test_an_audience_is_reached_in_smaller_steps_meanwhile() -> None:
+    pace = Pace(200, 25)
+    assert pace.beside(0) == 250
+    pace.met([CRITICAL, NORMAL], 0)
+    assert pace.beside(0) == 50
+
+
 def test_each_that_comes_in_makes_it_longer() -> None:
     pace = Pace(200, 25)
     pace.met([CRITICAL, NORMAL], 0)

@@ -17,6 +17,9 @@ from tactful.core.model import SECOND, Millis
 URGENT_MS: Final = 5 * SECOND
 """What is urgent seldom comes alone: rounds stay small for so long after it."""
 
+BESIDE: Final = 250
+"""So many people of an audience at most are reached between two rounds."""
+
 
 class Pace:
     """How many deliveries to decide at once: `calm` of them, or `urgent` of them."""
@@ -29,6 +32,10 @@ class Pace:
     def together(self, now: Millis) -> int:
         """How many at `now`, on the clock that nobody sets."""
         return self._urgent if now < self._until else self._calm
+
+    def beside(self, now: Millis) -> int:
+        """How many people of an audience to reach at `now`, before the next round."""
+        return min(BESIDE, 2 * self.together(now))
 
     def met(self, priorities: Iterable[int], now: Millis) -> None:
         """What was claimed at `now`: were some ahead of the rest?

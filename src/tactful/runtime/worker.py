@@ -46,8 +46,6 @@ IDLE_MS = 1_000
 TELL_MS = 50
 FANOUT_MS = 1_000
 FANOUT_ALONE = 2_000
-FANOUT_BESIDE = 250
-FANOUT_ROUNDS = 2
 IN_FLIGHT_MAX = 2_000
 IN_FLIGHT_MIN = 100
 HEAD_START_MS = 5_000
@@ -292,8 +290,8 @@ class Worker:
             above = min(job.delivery.priority for job in claim.jobs)
         else:
             self._reached_at = now
-        beside = min(FANOUT_BESIDE, FANOUT_ROUNDS * self._pace.together(now))
-        reached = self._fanout.step(beside if self._in_flight else FANOUT_ALONE, above)
+        limit = self._pace.beside(now) if self._in_flight else FANOUT_ALONE
+        reached = self._fanout.step(limit, above)
         self._news = self._news or self._fanout.left
         return reached
 

@@ -55,6 +55,7 @@ _KEEPALIVES: Final = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
 }
 _FOR_SESSION: Final = ";".join(f"SET {n} = {v}" for n, v in (_SETTINGS | _KEEPALIVES).items())
 _FOR_TRANSACTION: Final = ";".join(f"SET LOCAL {n} = {v}" for n, v in _SETTINGS.items())

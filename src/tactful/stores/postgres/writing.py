@@ -70,7 +70,7 @@ class Statements(PostgresReader, Writing):
                 for row in rows:
                     copy.write_row(row)
         else:
-            self._cursor.execute(sql, [array(column) for column in zip(*rows, strict=True)])
+            self._cursor.execute(sql, _columns(rows))
         return self._cursor.rowcount
 
     def settle(self, results: Sequence[Result], verdicts: Sequence[Verdict]) -> list[str]:
@@ -81,15 +81,14 @@ class Statements(PostgresReader, Writing):
         return super().settle(others, verdicts)
 
     def _finish_held(self, results: Sequence[Result]) -> set[str]:
-        """In the order of their ids, as everybody locks them; gives those it was right about."""
+        """In the order of their ids, as everybody locks them; gives the ids of what was held so."""
         rows = []
         for result in sorted(results, key=attrgetter("delivery_id")):
             number = result.attempt or 0
             assert applies(State.SENDING, number, result.state, number)
             rows.append(finish_row(result, number))
-        columns = [array(column) for column in zip(*rows, strict=True)]
-        found = self._cursor.execute(self._sql["finish_held"].encode(), columns).fetchall()
-        return {row[0] for row in found}
+        found = self._cursor.execute(self._sql["finish_held"].encode(), _columns(rows))
+        return {row[0] for row in found.fetchall()}
 
     def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
         return self._held("begin", claims)
@@ -150,8 +149,7 @@ class Guarded(Statements):
         rows = self._all("due_candidates", now=now, taken=taken, busy=busy, most=limit)
         for priority, delivery_id, shard in rows:
             found.setdefault(priority, []).append((delivery_id, shard))
-        tenth = max(1, limit // 10)
-        some = {priority: min(len(these), tenth) for priority, these in found.items()}
+        some = {priority: len(these) for priority, these in found.items()}
         return fairly(some, limit, lambda priority, room: found[priority][:room])
 
     def unfinished_broadcasts(self) -> list[Notification]:
@@ -303,7 +301,11 @@ class PostgresTx(Guarded):
 
     def _write_events(self) -> None:
         if self._events:
-            columns = zip(*map(event_row, self._events), strict=True)
-            values = [EVENTS, *map(array, columns)]
+            values = [EVENTS, *_columns(list(map(event_row, self._events)))]
             self._cursor.execute(self._sql["add_event"].encode(), values)
             self._events = []
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """An array for each column."""
+    return [array(column) for column in zip(*rows, strict=True)]

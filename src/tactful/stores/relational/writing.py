@@ -40,12 +40,13 @@ CLOCK: Final = "clock"
 def fairly(some: Mapping[int, int], limit: int, take: Callable[[int, int], list[T]]) -> list[T]:
     """What is due, highest priority first; each lower one that has any keeps its tenth.
 
-    `some` says how many of a priority are due, counted up to a tenth of `limit`; `take` gives at
-    most so many of one priority.
+    `some` says how many of a priority are due, counted up to a tenth of `limit` at least; `take`
+    gives at most so many of one priority.
     """
+    tenth = max(1, limit // 10)
     kept: dict[int, int] = {}
     for priority in sorted(some, reverse=True):
-        kept[priority] = min(some[priority], limit - sum(kept.values()))
+        kept[priority] = min(some[priority], tenth, limit - sum(kept.values()))
     found: list[T] = []
     for priority in sorted(some, reverse=True):
         below = sum(count for other, count in kept.items() if other < priority)
