@@ -181,10 +181,11 @@ class Worker:
         """Whether nothing is due or under way."""
         if self._in_flight:
             return False
-        now = self._context.timekeeper.glance()
         with self._claiming, self._context.store.reading() as reader:
             due = reader.next_due()
             left = reader.unfinished_broadcasts() or replanning(reader)
+            # Looked at after the queue: what came in a moment ago is due now, and not later.
+            now = self._context.timekeeper.glance()
             return not (self._in_flight or left or (due is not None and due <= now))
 
     def start(self) -> None:
