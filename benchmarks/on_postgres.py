@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,34 +25,37 @@ import psutil
 from benchmarks.end_to_end import engine, items, smtp_sink
 
 from tactful import Tactful
+from tactful.cli.work import NICE
+from tactful.runtime.pace import Share
 from tactful.testing.servers.postgres import PostgresServer
 
 LOOK_S = 0.05
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 
 
-def work(store: str, port: int, connections: int) -> None:
+def work(store: str, port: int, connections: int, share: Share) -> None:
     """One worker process, until its standard input ends."""
     app, _ = engine(port, Path(), store, connections=connections)
-    gc.freeze()  # as `tactful work` does
-    with app:
-        print("ready", flush=True)
-        sys.stdin.readline()
+    gc.freeze()  # as `tactful work` does, which also makes way for what is critical
+    if share == "rest":
+        os.nice(NICE)
+    app.start(share)
+    print("ready", flush=True)
+    sys.stdin.readline()
     app.close()
     print(round(time.process_time() * 1e6), flush=True)
 
 
 @contextmanager
 def workers(
-    count: int, store: str, port: int, connections: int = 2
+    count: int, store: str, port: int, connections: int = 2, *, express: bool = False
 ) -> Iterator[list[subprocess.Popen[str]]]:
-    """Worker processes that are at work."""
+    """Worker processes that are at work; with `express` one more, for what is critical alone."""
     command = [sys.executable, "-m", "benchmarks.on_postgres", "--work", store, "--port", str(port)]
     command += ["--connections", str(connections)]
-    made = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(count)
-    ]
+    shares = [*["rest"] * count, "urgent"] if express else ["all"] * count
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    made = [subprocess.Popen([*command, "--share", share], text=True, **pipes) for share in shares]
     for process in made:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -130,9 +134,10 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=2)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--share", default="all", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(options.work, options.port, options.connections)
+        work(options.work, options.port, options.connections, options.share)
         return
     with tempfile.TemporaryDirectory() as folder:
         figures = run(

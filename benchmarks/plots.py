@@ -130,10 +130,16 @@ def of_admission(figures: Figures) -> dict[str, str]:
 
 def of_latency(figures: Figures) -> dict[str, str]:
     rows = []
+    parts = {
+        "idle": "idle",
+        "load": "beside a broadcast",
+        "express": "with a worker of its own",
+    }
     for store in ("sqlite", "postgresql"):
-        for part, words in (("idle", "idle"), ("load", "beside a broadcast")):
-            for mark in ("p50_ms", "p99_ms"):
-                value = middle(figures[f"{part}_{store}"], mark)
+        for part, words in parts.items():
+            runs = figures.get(f"{part}_{store}", [])
+            for mark in ("p50_ms", "p99_ms") if runs else ():
+                value = middle(runs, mark)
                 label = f"{store}, {words}, {mark.removesuffix('_ms')}"
                 rows.append(Bar(label, value, f"{value:,.1f} ms"))
     return {"latency": drawn("A critical message, from its submission to the 250", rows)}

@@ -52,6 +52,7 @@ from tactful.ports import Channel, Clock, Delivery, Probe, Store, Tracer, Unwatc
 from tactful.runtime.clock import StoreClock, SystemClock, running, seconds
 from tactful.runtime.courier import Courier
 from tactful.runtime.entropy import new_name, new_secret, random_bits
+from tactful.runtime.pace import SHARES, Share
 from tactful.runtime.traced_admission import Tracing
 from tactful.runtime.worker import Worker
 from tactful.stores.chosen import open_store
@@ -240,10 +241,17 @@ class Tactful:
         self._courier.pump()
         return done
 
-    def start(self) -> None:
-        """Work in the background until `stop`."""
-        self._worker.start()
-        self._courier.start()
+    def start(self, share: Share = "all") -> None:
+        """Work in the background until `stop`.
+
+        Of several processes on one PostgreSQL some can be kept free for what is critical: their
+        `share` is `urgent`, that of the others `rest`; see `runtime.pace`. Raises RequestError.
+        """
+        if share not in SHARES:
+            raise RequestError("share", share, f"must be one of {', '.join(SHARES)}")
+        self._worker.start(share)
+        if share != "urgent":
+            self._courier.start()
 
     def stop(self) -> None:
         """Claim nothing more; let what is under way finish and be recorded."""

@@ -74,6 +74,28 @@ def test_a_group_sends_and_says_what_its_workers_do(
     assert out == "sent 5\n"
 
 
+def test_a_group_with_one_for_what_is_critical_sends_everything(
+    ready: Callable[..., Any], sink: SmtpSink, group: Start, used_store_url: str
+) -> None:
+    worker = group("--processes", "1", "--express", "--store", used_store_url)
+    assert worker.stderr is not None
+    (said,) = until(worker.stderr, "worker")
+    until(worker.stderr, "worker 2 works")
+    for number, priority in enumerate(("critical", "normal", "critical")):
+        to = f"p{number}@example.org"
+        more = ("--text", "Hi", "--priority", priority, "--store", used_store_url)
+        assert ready("send", "note", to, *more).code == 0
+    sent = 0
+    while sent < 3:
+        (line,) = until(worker.stderr, "sent")[-1:]
+        sent += int(line.split("sent ")[1].split()[0].rstrip(","))
+    worker.send_signal(signal.SIGTERM)
+    out, _ = worker.communicate(timeout=60)
+
+    assert said.startswith("1 worker and one for what is critical on postgresql://")
+    assert "sent 3" in out
+
+
 def test_a_group_says_as_json_what_happens_one_object_a_line(
     ready: Callable[..., Any], sink: SmtpSink, group: Start
 ) -> None:
@@ -140,6 +162,9 @@ def test_a_configuration_that_cannot_work_ends_the_group_with_its_message(
         (("--processes", "2", "--once"), "--once: needs no more than one process"),
         (("--processes", "0"), "0 is not in the range 1<=x<=64"),
         (("--processes", "2", "--patience", "soon"), "--patience: "),
+        (("--express", "--once"), "--once: needs no more than one process (got --express)"),
+        (("--express", "--log-format", "json"), "--log-format: json needs one process"),
+        (("--express",), "--express: needs PostgreSQL (the store is sqlite:///"),
     ],
 )
 def test_what_cannot_be_asked_of_a_group(

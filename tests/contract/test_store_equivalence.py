@@ -29,6 +29,8 @@ from hypothesis.stateful import (
 from tactful.core.lifecycle import FINISHED, INITIAL, MOVES, WAITING
 from tactful.core.model import NEVER, Event, Kind, Recipient, State
 from tactful.ports import (
+    EVERYTHING,
+    Ages,
     Attempt,
     Delivery,
     Lease,
@@ -181,11 +183,17 @@ class TwoStores(RuleBasedStateMachine):
         self.now += passed
 
     @rule(
-        limit=st.integers(4, 30), until=spans, counts=st.booleans(), owner=st.sampled_from(OWNERS)
+        limit=st.integers(4, 30),
+        until=spans,
+        counts=st.booleans(),
+        owner=st.sampled_from(OWNERS),
+        ages=st.just(EVERYTHING) | st.dictionaries(st.integers(0, 3), spans),
     )
-    def lease_what_is_due(self, limit: int, until: int, counts: bool, owner: str) -> None:
+    def lease_what_is_due(
+        self, limit: int, until: int, counts: bool, owner: str, ages: Ages
+    ) -> None:
         def take(tx: Tx) -> list[Delivery]:
-            rows = tx.due(self.now, limit)
+            rows = tx.due(self.now, limit, ages=ages)
             tx.lease(
                 [
                     Lease(

@@ -10,8 +10,8 @@ import pytest
 
 from tactful import Settings, Tactful
 from tactful.core.model import Millis, Priority
-from tactful.ports import Delivery, Tx
-from tactful.runtime.pace import URGENT_MS, Pace
+from tactful.ports import EVERYTHING, Ages, Delivery, Tx
+from tactful.runtime.pace import URGENT_MS, Pace, Share, pace_of
 from tactful.stores.memory import MemoryStore
 from tactful.testing import CaptureChannel
 
@@ -65,6 +65,36 @@ def test_small_rounds_are_never_the_larger_ones() -> None:
     assert pace.together(0) == 10
 
 
+def test_who_hears_of_something_critical_takes_small_rounds_before_it_is_seen() -> None:
+    pace = Pace(200, 25)
+    pace.heard(1_000)
+    assert pace.together(1_000) == 25
+    assert pace.together(1_000 + URGENT_MS) == 200
+
+
+def test_where_nearly_all_is_critical_hearsay_does_not_count() -> None:
+    """Whoever submits thousands of them is served best by large rounds."""
+    pace = Pace(200, 25)
+    pace.heard(0)
+    pace.met([*[CRITICAL] * 24, NORMAL], 1)
+    assert pace.together(1) == 25
+    pace.met([CRITICAL] * 25, 2)
+    pace.heard(3)
+    assert pace.together(3) == 200
+    pace.heard(2 + URGENT_MS)
+    assert pace.together(2 + URGENT_MS) == 25
+
+
+def test_who_leaves_what_is_critical_to_another_has_to_make_way_only() -> None:
+    settings = Settings(batch=80, urgent_batch=5)
+    shares: list[tuple[Share, int]] = [("all", 5), ("urgent", 5), ("rest", 40)]
+    for share, small in shares:
+        pace = pace_of(settings, share)
+        assert pace.together(0) == 80
+        pace.heard(0)
+        assert pace.together(0) == small
+
+
 class _Claims:
     """A transaction that notes how much is claimed at most."""
 
@@ -72,8 +102,10 @@ class _Claims:
         self._tx = tx
         self._limits = limits
 
-    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
-        found = self._tx.due(now, limit, busy)
+    def due(
+        self, now: Millis, limit: int, busy: Collection[str] = (), ages: Ages = EVERYTHING
+    ) -> list[Delivery]:
+        found = self._tx.due(now, limit, busy, ages)
         if found:
             self._limits.append(limit)
         return found

@@ -207,35 +207,6 @@ def test_draining_gives_up_when_its_time_is_over(make_app: MakeApp) -> None:
     assert app.drain(PATIENCE_S) is True
 
 
-def test_draining_waits_for_what_comes_in_while_it_looks(make_app: MakeApp) -> None:
-    class Late(Flaky):
-        """Something comes in, at a later instant, when this thread is about to look."""
-
-        coming: Callable[[], object] | None = None
-        looking = threading.current_thread()
-
-        def reading(self) -> AbstractContextManager[Reader]:
-            if threading.current_thread() is self.looking and self.coming is not None:
-                coming, self.coming = self.coming, None
-                coming()
-            return super().reading()
-
-    store, clock, door = Late(MemoryStore()), ManualClock(START), Door()
-    app = make_app(store, CaptureChannel("post", door), clock=clock)
-    other = make_app(store, CaptureChannel("post"), clock=clock)
-    app.start()
-
-    def come() -> None:
-        clock.advance(1)
-        say(other)
-
-    store.coming = come
-    assert app.drain(0.05) is False
-    door.opened.set()
-    assert app.drain(PATIENCE_S) is True
-    assert app.counts() == {State.DELIVERED: 1}
-
-
 def test_draining_without_a_worker_works_in_the_callers_thread(make_app: MakeApp) -> None:
     post = CaptureChannel("post", lambda _: Accepted(threading.current_thread().name))
     app = make_app("memory://", post)

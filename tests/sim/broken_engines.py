@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, cast
 
 from tactful.core.model import Entry, Millis, Recipient, State
-from tactful.ports import Lease, Reader, Result, Store, Tx, Verdict
+from tactful.ports import Hear, Lease, Reader, Result, Store, Tx, Verdict
 
 Verb = Callable[..., Any]
 Bends = Mapping[str, Callable[..., Any]]
@@ -53,8 +53,8 @@ class BentStore:
     def time(self) -> Millis | None:
         return self._store.time()
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        self._store.listen(wake)
+    def listen(self, hear: Hear) -> None:
+        self._store.listen(hear)
 
     def join(self, alone: Callable[[], None] | None = None) -> bool:
         return self._store.join(alone)

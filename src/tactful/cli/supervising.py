@@ -28,32 +28,48 @@ from tactful.core.model import Millis
 from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.zones import iso
 from tactful.runtime.clock import SystemClock
+from tactful.runtime.pace import Share
 from tactful.runtime.roster import Roster
 from tactful.runtime.supervise import Notice, Supervisor
-from tactful.stores.chosen import open_store
+from tactful.stores.chosen import POSTGRES, open_store
 
 REPORT_S = 1.0
 TROUBLE: Final = ("unstarted", "killed", "released", "unreleased", "unreplaced")
 
 
-def supervise(processes: int, patience_ms: Millis, *, quiet: bool, log_level: str) -> None:
-    """Keep that many workers running until a signal comes; exits like one that could not work."""
+def supervise(
+    processes: int, patience_ms: Millis, *, express: bool, quiet: bool, log_level: str
+) -> None:
+    """Keep that many workers running until a signal comes; exits like one that could not work.
+
+    With `express` there is one more, the last one, for what is critical alone.
+    """
     config, options = configured(), wanted()
+    if express and not config.store.startswith(POSTGRES):
+        raise ConfigError(f"--express: needs PostgreSQL (the store is {config.shown_store})")
     voice = _Voice(options.json, quiet)
-    roster = Roster(processes, patience_ms=patience_ms, hopeless=(USAGE,))
+    roster = Roster(processes + express, patience_ms=patience_ms, hopeless=(USAGE,))
+
+    def command(place: int, owner: str) -> Sequence[str]:
+        share: Share = "all"
+        if express:
+            share = "rest" if place <= processes else "urgent"
+        return _command(options, owner, share, log_level)
+
     with closing(open_store(config.store)) as store:
         tally = Tally(store)
         supervisor = Supervisor(
             roster,
-            command=lambda owner: _command(options, owner, log_level),
+            command=command,
             release=lambda owners: _release(config, owners),
             check=lambda: _check(config),
             tell=voice.tell,
             hear=voice.hear,
         )
         voice.say(
-            f"{processes} workers on {config.shown_store}; Ctrl-C ends them gracefully, "
-            "twice at once"
+            f"{processes} worker{'s' if processes > 1 else ''}"
+            f"{' and one for what is critical' if express else ''} on {config.shown_store}; "
+            "Ctrl-C ends them gracefully, twice at once"
         )
         with _obeying(supervisor), _counting(tally, voice):
             failed = supervisor.run()
@@ -65,10 +81,10 @@ def supervise(processes: int, patience_ms: Millis, *, quiet: bool, log_level: st
         click.get_current_context().exit(failed)
 
 
-def _command(options: Wanted, owner: str, log_level: str) -> Sequence[str]:
+def _command(options: Wanted, owner: str, share: Share, log_level: str) -> Sequence[str]:
     """The same program with the same configuration; without -P it would import what lies here."""
     command = [sys.executable, "-P", "-m", "tactful", "work", "--member", owner]
-    command += ["--log-level", log_level]
+    command += ["--share", share, "--log-level", log_level]
     if options.config is not None:
         command += ["--config", str(options.config)]
     if options.store is not None:

@@ -26,12 +26,15 @@ from tactful.core.errors import ConfigError, RequestError
 from tactful.core.model import Millis
 from tactful.engine.requests import parse_duration
 from tactful.engine.zones import iso
+from tactful.runtime.pace import SHARES, Share
 from tactful.runtime.supervise import UP
 
 log = logging.getLogger("tactful.work")
 
 REPORT_S = 1.0
 PROCESSES_MAX: Final = 64
+NICE: Final = 10
+"""Where cores are full, whoever sends a broadcast lets go first what is critical."""
 STDIN, STDOUT, STDERR = range(3)
 
 Bell: TypeAlias = "queue.SimpleQueue[None]"
@@ -54,37 +57,47 @@ the main thread; setting an event there can wait for ever for a lock that the ma
     show_default=True,
     help="How long one of several may take to end.",
 )
+@click.option(
+    "--express",
+    is_flag=True,
+    help="One worker more, for what is critical alone (PostgreSQL).",
+)
 @click.option("--once", is_flag=True, help="Send what is due and exit.")
 @click.option("--quiet", is_flag=True, help="No lines about what happens.")
 @log_options
 @click.option("--member", metavar="OWNER", hidden=True, help="One of a group, with its leases.")
+@click.option("--share", type=click.Choice(list(SHARES)), default="all", hidden=True)
 @shared
 def command(
     *,
     processes: int,
     patience: str,
+    express: bool,
     once: bool,
     quiet: bool,
     log_format: str,
     log_level: str,
     member: str | None,
+    share: Share,
 ) -> None:
     """Send what is due, until interrupted.
 
     Any number of these may work on one store. On SIGINT or SIGTERM nothing more is begun, and what
     is under way is finished and recorded. With several processes, one that dies is replaced, and
-    SIGHUP replaces all, one after the other.
+    SIGHUP replaces all, one after the other. With --express the others leave what is critical to a
+    worker of its own for a quarter of a second, and run at a lower priority (nice).
     """
+    got = "got --express" if express else "got --processes above 1"
     if member is not None:
-        _work_in_group(member, log_level)
-    elif processes == 1:
+        _work_in_group(member, share, log_level)
+    elif processes == 1 and not express:
         _work_alone(once=once, quiet=quiet, form=log_format, level=log_level)
     elif log_format == JSON:
-        raise ConfigError("--log-format: json needs one process (got --processes above 1)")
+        raise ConfigError(f"--log-format: json needs one process ({got})")
     elif once:
-        raise ConfigError("--once: needs no more than one process (got --processes above 1)")
+        raise ConfigError(f"--once: needs no more than one process ({got})")
     else:
-        supervise(processes, _span(patience), quiet=quiet, log_level=log_level)
+        supervise(processes, _span(patience), express=express, quiet=quiet, log_level=log_level)
 
 
 def _span(text: str) -> Millis:
@@ -107,7 +120,7 @@ def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
             log.info("working")
         if not quiet and not once:
             note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
-        _start(app)
+        _start(app, "all")
         try:
             while not _rings(bell, 0.0 if once else REPORT_S):
                 if once and app.drain(REPORT_S):
@@ -124,10 +137,12 @@ def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
         )
 
 
-def _start(app: Tactful) -> None:
+def _start(app: Tactful, share: Share) -> None:
     # What is here now stays: to look through all of it for garbage again and again takes long.
     gc.freeze()
-    app.start()
+    if share == "rest":
+        os.nice(NICE)
+    app.start(share)
 
 
 def _report(app: Tactful, tally: Tally, quiet: bool) -> None:
@@ -139,17 +154,18 @@ def _report(app: Tactful, tally: Tally, quiet: bool) -> None:
 # One of a group -------------------------------------------------------------------------------
 
 
-def _work_in_group(owner: str, log_level: str) -> None:
+def _work_in_group(owner: str, share: Share, log_level: str) -> None:
     """See `runtime.supervise` for what the supervisor expects of this process."""
     config = configured()
+    broker = None if share == "urgent" else config.broker
     with (
         _until_told() as bell,
         opened(config, owner) as app,
-        exchanging(app, config.broker),
+        exchanging(app, broker),
     ):
         log_as(TEXT, log_level, app, events=False)
         threading.Thread(target=_feel_leash, args=(bell,), daemon=True).start()
-        _start(app)
+        _start(app, share)
         try:
             click.echo(UP)
             bell.get()

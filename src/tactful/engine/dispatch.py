@@ -43,6 +43,8 @@ from tactful.engine.pausing import paused_among
 from tactful.engine.people import suppressed_by_address, unwanted
 from tactful.engine.zones import zone_of
 from tactful.ports import (
+    EVERYTHING,
+    Ages,
     Attempt,
     Delivery,
     Lease,
@@ -111,15 +113,16 @@ class Dispatch:
         in_flight: frozenset[str] = frozenset(),
         limit: int | None = None,
         busy: Collection[str] = (),
+        ages: Ages = EVERYTHING,
     ) -> Claim:
         """One round; `in_flight` are deliveries this process is still sending.
 
-        What goes through a `busy` channel is left where it is.
+        What goes through a `busy` channel or is not of these `ages` is left where it is.
         """
         until = self._context.settings.permitted_until(self._context.running())
         with self._context.store.transaction() as tx:
             now = self._context.timekeeper.now(tx)
-            rows = tx.due(now, limit or self._context.settings.batch, busy)
+            rows = tx.due(now, limit or self._context.settings.batch, busy, ages)
             if not rows:
                 return Claim()
             rows += beyond(tx, rows, now, self._context.settings.waiting_max)

@@ -20,9 +20,11 @@ from tactful.ports.rows import (
     Suppression,
     Verdict,
 )
-from tactful.ports.store import Reader, Store, Tx
+from tactful.ports.store import EVERYTHING, Ages, Hear, Reader, Store, Tx
 
 __all__ = [
+    "EVERYTHING",
+    "Ages",
     "Attempt",
     "Broker",
     "Channel",
@@ -30,6 +32,7 @@ __all__ = [
     "Delivery",
     "Fact",
     "Facts",
+    "Hear",
     "Incoming",
     "Lease",
     "Line",

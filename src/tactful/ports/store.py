@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias
 
-from tactful.core.model import Entry, Event, Millis, Recipient, State
+from tactful.core.model import Entry, Event, Millis, Priority, Recipient, State
 from tactful.ports.rows import (
     Attempt,
     Delivery,
@@ -25,6 +26,15 @@ from tactful.ports.rows import (
     Suppression,
     Verdict,
 )
+
+Ages: TypeAlias = Mapping[int, Millis]
+"""Of each of these priorities what has been due for so long; what is not named is left alone."""
+
+EVERYTHING: Final[Ages] = MappingProxyType({int(priority): 0 for priority in Priority})
+"""Whatever is due, as soon as it is."""
+
+Hear: TypeAlias = Callable[[int | None], None]
+"""Told that something may have become due: the highest priority of it, None if nobody knows."""
 
 
 class DeliveryReader(Protocol):
@@ -95,8 +105,8 @@ class DeliveryReader(Protocol):
         """Whose leases there are."""
         ...
 
-    def next_due(self, busy: Collection[str] = ()) -> Millis | None:
-        """The earliest instant at which the queue has something, or None.
+    def next_due(self, busy: Collection[str] = (), ages: Ages = EVERYTHING) -> Millis | None:
+        """The earliest instant at which the queue has something of these `ages`, or None.
 
         Leaves out what goes through one of the `busy` channels.
         """
@@ -276,11 +286,13 @@ class QueueWriter(Protocol):
         """Store deliveries; those that wait enter the queue."""
         ...
 
-    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
+    def due(
+        self, now: Millis, limit: int, busy: Collection[str] = (), ages: Ages = EVERYTHING
+    ) -> list[Delivery]:
         """What is due at `now`: higher priorities first, then by due instant and age.
 
-        Leaves out what somebody else is deciding about at this moment, and what goes through one of
-        the `busy` channels.
+        Leaves out what somebody else is deciding about at this moment, what goes through one of the
+        `busy` channels, and what is not of these `ages`.
         Each lower priority that has anything due gets at least a tenth of `limit`: nothing starves.
         """
         ...
@@ -454,8 +466,8 @@ class Store(Protocol):
         """
         ...
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called when another process may have made something due.
+    def listen(self, hear: Hear) -> None:
+        """Have `hear` called when another process may have made something due.
 
         It may be called for nothing and from any thread, and a call may be missing: it saves time,
         and nothing depends on it.

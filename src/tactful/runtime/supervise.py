@@ -72,7 +72,8 @@ class _Member(NamedTuple):
 class Supervisor:
     """Keeps the workers of a roster running until it is told to stop.
 
-    `command` gives the command line of a worker whose leases are those of an owner; `release` ends
+    `command` gives the command line of a worker by its place, whose leases are those of an owner;
+    `release` ends
     the leases of owners who are gone, and gives how many each had. `check` is asked before all
     workers are replaced and raises ConfigError if new ones could not work. `tell` hears what
     happens, `hear` each line that a worker writes for people, with its number; both from several
@@ -83,7 +84,7 @@ class Supervisor:
         self,
         roster: Roster,
         *,
-        command: Callable[[str], Sequence[str]],
+        command: Callable[[int, str], Sequence[str]],
         release: Callable[[Sequence[str]], Sequence[int]],
         check: Callable[[], object],
         tell: Callable[[Notice], None],
@@ -147,7 +148,7 @@ class Supervisor:
         owner = owner_name(number)
         try:
             process = subprocess.Popen(  # noqa: S603 - our own program
-                self._command(owner),
+                self._command(number, owner),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -25,7 +25,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, groupby
 
 from tactful.core.errors import Contended, Unavailable
-from tactful.core.model import Millis, Retry, Unknown
+from tactful.core.model import Millis, Priority, Retry, Unknown
 from tactful.engine.compose import Composer
 from tactful.engine.context import Context
 from tactful.engine.delivering import Sent, batches, deliver
@@ -36,7 +36,7 @@ from tactful.engine.recording import Recording
 from tactful.engine.replanning import replanning
 from tactful.runtime.boot import boot_id
 from tactful.runtime.clock import seconds
-from tactful.runtime.pace import Pace
+from tactful.runtime.pace import SHARES, Share, pace_of
 
 log = logging.getLogger("tactful.worker")
 
@@ -84,7 +84,8 @@ class Worker:
         self._claiming = threading.Lock()
         self._renewed_at: Millis = 0
         self._reached_at: Millis = 0
-        self._pace = Pace(context.settings.batch, context.settings.urgent_batch)
+        self._share: Share = "all"
+        self._pace = pace_of(context.settings, "all")
         self._news = True
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -153,7 +154,9 @@ class Worker:
                 self._forget()
             self._unsure = True
             began = seconds()
-            claim = self._dispatch.claim(frozenset(self._in_flight), limit, busy)
+            claim = self._dispatch.claim(
+                frozenset(self._in_flight), limit, busy, SHARES[self._share]
+            )
             if claim.seen:
                 self._context.probe.took("claim", seconds() - began)
             self._unsure = False
@@ -188,12 +191,14 @@ class Worker:
             now = self._context.timekeeper.glance()
             return not (self._in_flight or left or (due is not None and due <= now))
 
-    def start(self) -> None:
+    def start(self, share: Share = "all") -> None:
         """Begin to work in the background; harmless when repeated."""
         if self._thread is not None:
             return
         self.join()
-        self._context.store.listen(self.wake)
+        self._share = share
+        self._pace = pace_of(self._context.settings, share)
+        self._context.store.listen(self._hear)
         self._stopping.clear()
         self._lanes = {
             name: ThreadPoolExecutor(channel.concurrency, thread_name_prefix=f"lane-{name}")
@@ -217,11 +222,22 @@ class Worker:
         for lane in self._lanes.values():
             lane.shutdown(wait=False, cancel_futures=True)
         self._thread = None
+        self._share = "all"
 
     def wake(self) -> None:
         """There may be something new to do."""
         self._news = True
         self._wake.set()
+
+    def _hear(self, priority: int | None) -> None:
+        """Another process may have made something due, of this priority at most."""
+        if priority is None:
+            self.wake()
+            return
+        if priority == Priority.CRITICAL:
+            self._pace.heard(self._context.running())
+        if priority in SHARES[self._share]:
+            self._wake.set()
 
     @property
     def running(self) -> bool:
@@ -254,7 +270,8 @@ class Worker:
 
     def _claim(self) -> bool:
         """One round of upkeep, claim and fan-out; whether there may be more at once."""
-        self._upkeep()
+        if self._share != "urgent":
+            self._upkeep()
         self._renew()
         left = self._left()
         if not any(left.values()):
@@ -283,6 +300,8 @@ class Worker:
         what is being sent comes at once. Where none was left, a look each second is for those of
         which nobody tells this process.
         """
+        if self._share == "urgent":
+            return 0
         now = self._context.running()
         if not self._news and now - self._reached_at < FANOUT_MS:
             return 0
@@ -392,7 +411,7 @@ class Worker:
         if not any(left.values()):
             return IDLE_MS / 1000
         with self._context.store.reading() as reader:
-            due = reader.next_due(_without(left))
+            due = reader.next_due(_without(left), SHARES[self._share])
         return self._until(due)
 
     def _until(self, at: Millis | None) -> float:

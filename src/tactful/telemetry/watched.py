@@ -12,7 +12,7 @@ from typing import Final
 
 from tactful.core.errors import Contended, Unavailable
 from tactful.core.model import Accepted, Message, Millis, Outcome, Rejected, Retry
-from tactful.ports import Channel, Probe, Reader, Store, Tx
+from tactful.ports import Channel, Hear, Probe, Reader, Store, Tx
 
 _NAMES: Final = {Accepted: "accepted", Retry: "retry", Rejected: "rejected"}
 
@@ -57,9 +57,9 @@ class WatchedStore:
         """See `ports.Store.time`."""
         return self.inner.time()
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, hear: Hear) -> None:
         """See `ports.Store.listen`."""
-        self.inner.listen(wake)
+        self.inner.listen(hear)
 
     def join(self, owner: str) -> None:
         """See `ports.Store.join`."""

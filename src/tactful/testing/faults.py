@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import Message, Millis, Outcome
-from tactful.ports import Channel, Reader, Store, Tx
+from tactful.ports import Channel, Hear, Reader, Store, Tx
 
 When: TypeAlias = Literal["before", "after"]
 
@@ -137,9 +137,9 @@ class FaultyStore:
         """See `ports.Store.time`."""
         return self.inner.time()
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, hear: Hear) -> None:
         """See `ports.Store.listen`."""
-        self.inner.listen(wake)
+        self.inner.listen(hear)
 
     def join(self, owner: str) -> None:
         """See `ports.Store.join`."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from tactful.core.lifecycle import FINISHED, INITIAL
 from tactful.core.model import Millis, Priority, State
-from tactful.ports import Delivery, Line, Notification, Record
+from tactful.ports import EVERYTHING, Ages, Delivery, Line, Notification, Record
 from tactful.stores.memory.copies import delivery_copy, notification_copy
 from tactful.stores.memory.tables import DEFERRED, QUEUED, Tables, add_sorted, drop_sorted
 
@@ -125,9 +125,9 @@ class Deliveries(Tables):
                 break
         return found[:limit]
 
-    def next_due(self, busy: Collection[str] = ()) -> Millis | None:
+    def next_due(self, busy: Collection[str] = (), ages: Ages = EVERYTHING) -> Millis | None:
         """See `Reader.next_due`."""
-        return self.queue.first(busy)
+        return self.queue.first(busy, ages)
 
     def counts(self, notification_id: str | None = None) -> dict[State, int]:
         """See `Reader.counts`."""

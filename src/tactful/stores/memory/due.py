@@ -16,7 +16,7 @@ from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 from tactful.core.model import Millis, State
-from tactful.ports import Delivery
+from tactful.ports import EVERYTHING, Ages, Delivery
 
 Place: TypeAlias = tuple[Millis, str]
 
@@ -50,39 +50,43 @@ class DueQueue:
             # Twice what is left: rebuilding costs a constant for each push, however many wait.
             self._most[priority] = 2 * len(heap) + _SPARE
 
-    def peek(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
+    def peek(
+        self, now: Millis, limit: int, busy: Collection[str] = (), ages: Ages = EVERYTHING
+    ) -> list[Delivery]:
         """The rows due at `now`, higher priorities first; nothing changes for them.
 
-        What goes through a `busy` channel is passed over.
+        What goes through a `busy` channel or is not of these `ages` is passed over.
 
         Each priority is first given a tenth of the places, as far as it has anything due; the
         highest take what is left.
         """
         self._return_aside()
-        order = sorted(self._heaps, reverse=True)
+        order = sorted(self._heaps.keys() & ages, reverse=True)
         taken: dict[int, list[Delivery]] = {priority: [] for priority in order}
         left = limit
         for share in (max(1, limit // 10), limit):
             for priority in order:
-                more = self._take(priority, now, min(share, left), busy)
+                more = self._take(priority, now - ages[priority], min(share, left), busy)
                 taken[priority] += more
                 left -= len(more)
         return [row for priority in order for row in taken[priority]]
 
-    def first(self, busy: Collection[str] = ()) -> Millis | None:
-        """The earliest due instant of what does not go through a `busy` channel."""
+    def first(self, busy: Collection[str] = (), ages: Ages = EVERYTHING) -> Millis | None:
+        """When the first is of these `ages` that does not go through a `busy` channel."""
         self._return_aside()
+        found = {priority: self._first(priority, busy) for priority in self._heaps.keys() & ages}
+        instants = (at + ages[priority] for priority, at in found.items() if at is not None)
+        return min(instants, default=None)
+
+    def _first(self, priority: int, busy: Collection[str]) -> Millis | None:
+        heap = self._heaps[priority]
         if busy:
-            rows = (self._row(place) for heap in self._heaps.values() for place in heap)
+            rows = (self._row(place) for place in heap)
             instants = (row.due_at for row in rows if row is not None and row.channel not in busy)
             return min(instants, default=None)
-        earliest: Millis | None = None
-        for heap in self._heaps.values():
-            while heap and self._row(heap[0]) is None:
-                heappop(heap)
-            if heap and (earliest is None or heap[0][0] < earliest):
-                earliest = heap[0][0]
-        return earliest
+        while heap and self._row(heap[0]) is None:
+            heappop(heap)
+        return heap[0][0] if heap else None
 
     def _row(self, place: Place) -> Delivery | None:
         """The row that waits at this place, or None for a stale entry."""

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from tactful.core.lifecycle import ARRIVED, FINISHED, applies, can_move
 from tactful.core.model import Millis, State
-from tactful.ports import Delivery, Lease, Result, Verdict
+from tactful.ports import EVERYTHING, Ages, Delivery, Lease, Result, Verdict
 from tactful.stores.memory.copies import changing, delivery_copy
 from tactful.stores.memory.deliveries import finish
 from tactful.stores.memory.ledger import Ledger
@@ -32,9 +32,11 @@ class Moves(Ledger):
     def alone(self) -> None:
         """See `Tx.alone`."""
 
-    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
+    def due(
+        self, now: Millis, limit: int, busy: Collection[str] = (), ages: Ages = EVERYTHING
+    ) -> list[Delivery]:
         """See `Tx.due`."""
-        return [delivery_copy(row) for row in self.queue.peek(now, limit, busy)]
+        return [delivery_copy(row) for row in self.queue.peek(now, limit, busy, ages)]
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """See `Tx.lease`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from threading import RLock
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import Millis
-from tactful.ports import Reader, Tx
+from tactful.ports import Hear, Reader, Tx
 from tactful.stores.memory.deliveries import Deliveries
 from tactful.stores.memory.facts import Facts
 from tactful.stores.memory.moves import Moves
@@ -70,7 +70,7 @@ class MemoryStore:
         """See `ports.Store.time`: the machine's clock is as good."""
         return None
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, hear: Hear) -> None:
         """See `ports.Store.listen`: there is no other process."""
 
     def join(self, owner: str) -> None:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Final
 
 from tactful.core.errors import Unavailable
+from tactful.ports import Hear
 from tactful.stores.postgres.connection import GONE, Connection, connect
 from tactful.stores.postgres.locks import SENDERS
 
@@ -79,12 +80,12 @@ class Presence:
             values = {"back": BACK_S, "kind": SENDERS}
             return self._present().execute(_ANYBODY, values).fetchall() == [(True,)]
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called, from a thread of its own, when there may be news."""
+    def listen(self, hear: Hear) -> None:
+        """Have `hear` called, from a thread of its own, when there may be news."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._run, args=(wake,), name="tactful-listen", daemon=True
+                    target=self._run, args=(hear,), name="tactful-listen", daemon=True
                 )
                 self._thread.start()
 
@@ -114,23 +115,23 @@ class Presence:
             self._session = session
         return self._session
 
-    def _run(self, wake: Callable[[], None]) -> None:
+    def _run(self, hear: Hear) -> None:
         while not self._closing.is_set():
             try:
-                self._hear(wake)
+                self._hear(hear)
             except (*GONE, Unavailable) as error:
                 log.warning("not listening: %s", error)
-                wake()
+                hear(None)
                 self._closing.wait(_POLL_S)
 
-    def _hear(self, wake: Callable[[], None]) -> None:
+    def _hear(self, hear: Hear) -> None:
         """Listen until closing; raises when the connection is lost."""
         with connect(self._url) as connection:
             connection.execute(f"LISTEN {self._channel}")
-            wake()
+            hear(None)
             while not self._closing.is_set():
-                for _ in connection.notifies(timeout=_POLL_S, stop_after=1):
-                    wake()
+                for notice in connection.notifies(timeout=_POLL_S, stop_after=1):
+                    hear(int(notice.payload) if notice.payload else None)
                 with self._lock:
                     if self._session is not None:
                         self._present()

@@ -8,14 +8,14 @@ hand-over that had begun must never look as if it had not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import psycopg
 
 from tactful.core.errors import Contended, Unavailable
 from tactful.core.model import Millis
-from tactful.ports import Reader, Tx
+from tactful.ports import Hear, Reader, Tx
 from tactful.stores.named_sql import load_queries
 from tactful.stores.postgres.connection import (
     CONNECTIONS,
@@ -136,9 +136,9 @@ class PostgresStore:
         with self._unavailable():
             return self._presence.anybody()
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, hear: Hear) -> None:
         """See `ports.Store.listen`."""
-        self._presence.listen(wake)
+        self._presence.listen(hear)
 
     def close(self) -> None:
         """See `ports.Store.close`."""

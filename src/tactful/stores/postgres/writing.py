@@ -25,7 +25,16 @@ from typing import Any, Final
 
 from tactful.core.lifecycle import applies
 from tactful.core.model import Event, Millis, Recipient, State
-from tactful.ports import Delivery, Lease, Notification, Remembered, Result, Verdict
+from tactful.ports import (
+    EVERYTHING,
+    Ages,
+    Delivery,
+    Lease,
+    Notification,
+    Remembered,
+    Result,
+    Verdict,
+)
 from tactful.stores.postgres.arrays import array, storable
 from tactful.stores.postgres.connection import Connection
 from tactful.stores.postgres.locks import BOOK, EVENTS, NOTES
@@ -124,13 +133,16 @@ class Guarded(Statements):
             self._all("guard_shared", lock=BOOK)
             self._sharing = True
 
-    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
+    def due(
+        self, now: Millis, limit: int, busy: Collection[str] = (), ages: Ages = EVERYTHING
+    ) -> list[Delivery]:
         self._share_book()
+        until = {priority: now - age for priority, age in ages.items()}
         taken: list[int] = []
         ids: list[str] = []
         # What another worker has its hands on is passed over, and further on there may be more.
         for _ in range(_ROUNDS):
-            found = self._candidates(now, limit - len(ids), taken, list(busy))
+            found = self._candidates(until, limit - len(ids), taken, list(busy))
             if not found:
                 break
             shards = {shard for _, shard in found}
@@ -142,11 +154,12 @@ class Guarded(Statements):
         return [delivery_from(row) for row in self._all("due", ids=ids, now=now)] if ids else []
 
     def _candidates(
-        self, now: Millis, limit: int, taken: list[int], busy: list[str]
+        self, until: Mapping[int, Millis], limit: int, taken: list[int], busy: list[str]
     ) -> list[tuple[str, int]]:
         """Ids and shards of what is due outside of some shards and channels, not yet locked."""
+        asked = {"priorities": list(until), "until": list(until.values())}
         found: dict[int, list[tuple[str, int]]] = {}
-        rows = self._all("due_candidates", now=now, taken=taken, busy=busy, most=limit)
+        rows = self._all("due_candidates", **asked, taken=taken, busy=busy, most=limit)
         for priority, delivery_id, shard in rows:
             found.setdefault(priority, []).append((delivery_id, shard))
         some = {priority: len(these) for priority, these in found.items()}
@@ -213,6 +226,7 @@ class PostgresTx(Guarded):
         self.history_before: Millis | None = None
         self._events: list[Event] = []
         self._stirred = False
+        self._news: set[int] = set()
 
     def commit(self) -> None:
         """Write what was kept back and commit, on one way to the server.
@@ -220,7 +234,7 @@ class PostgresTx(Guarded):
         Everybody else's commit waits for the lock of the events: while it is held, nothing is
         waited for that this process still has to say.
         """
-        if not (self._events or self._stirred):
+        if not (self._events or self._stirred or self._news):
             self._cursor.execute("COMMIT")
             return
         with self._cursor.connection.pipeline() as line:
@@ -228,8 +242,9 @@ class PostgresTx(Guarded):
             # The server bounds how long it waits for what comes next only from a sync on. Without
             # one, whoever stands still here keeps the lock of the events for as long.
             line.sync()
-            if self._stirred:
-                self._cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+            if self._stirred or self._news:
+                highest = "" if self._stirred else str(max(self._news))
+                self._cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, highest))
             self._cursor.execute("COMMIT")
 
     def add_notifications(self, rows: Sequence[Notification]) -> None:
@@ -237,7 +252,7 @@ class PostgresTx(Guarded):
         super().add_notifications(rows)
 
     def add_deliveries(self, rows: Sequence[Delivery]) -> None:
-        self._stirred = self._stirred or bool(rows)
+        self._news.update(row.priority for row in rows)
         super().add_deliveries(rows)
 
     def wake(self, now: Millis, recipients: Sequence[str], *, anew: int | None = None) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 
 from tactful.core.model import Entry, Event, Kind, Millis, Recipient, State
 from tactful.ports import (
+    EVERYTHING,
+    Ages,
     Attempt,
     Delivery,
     Fact,
@@ -121,8 +123,9 @@ class DeliveryReading(Questions):
     def lessees(self) -> list[str]:
         return [owner for (owner,) in self._all("lessees")]
 
-    def next_due(self, busy: Collection[str] = ()) -> Millis | None:
-        value: Millis | None = self._one("next_due", busy=list(busy))[0]
+    def next_due(self, busy: Collection[str] = (), ages: Ages = EVERYTHING) -> Millis | None:
+        asked = {"priorities": list(ages), "ages": list(ages.values())}
+        value: Millis | None = self._one("next_due", busy=list(busy), **asked)[0]
         return value
 
     def counts(self, notification_id: str | None = None) -> dict[State, int]:

@@ -12,14 +12,14 @@ error the store refuses further work: what the disk holds is then known only aft
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import apsw
 
 from tactful.core.errors import Unavailable
 from tactful.core.model import Millis
-from tactful.ports import Reader, Tx
+from tactful.ports import Hear, Reader, Tx
 from tactful.stores.named_sql import load_queries
 from tactful.stores.relational.copying import Tables
 from tactful.stores.sqlite.connection import connect, migrate, path_of
@@ -110,7 +110,7 @@ class SqliteStore:
         """See `ports.Store.time`: the machine's clock is as good."""
         return None
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, hear: Hear) -> None:
         """See `ports.Store.listen`: nobody tells, a worker looks every second."""
 
     def join(self, owner: str) -> None:

@@ -7,8 +7,8 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from tactful.core.model import Millis, Priority
-from tactful.ports import Delivery, Lease
+from tactful.core.model import Millis
+from tactful.ports import EVERYTHING, Ages, Delivery, Lease
 from tactful.stores.relational.rows import Row, delivery_from, dumps
 from tactful.stores.relational.writing import Writing, fairly
 from tactful.stores.sqlite.reading import LATEST_ATTEMPT, SqliteReader, encode_lists
@@ -32,16 +32,22 @@ class SqliteTx(SqliteReader, Writing):
     def alone(self) -> None:
         pass
 
-    def due(self, now: Millis, limit: int, busy: Collection[str] = ()) -> list[Delivery]:
-        asked: dict[str, Any] = {"now": now, "busy": dumps(list(busy))}
+    def due(
+        self, now: Millis, limit: int, busy: Collection[str] = (), ages: Ages = EVERYTHING
+    ) -> list[Delivery]:
+        passed = dumps(list(busy))
+        asked: dict[int, dict[str, Any]] = {
+            priority: {"priority": priority, "now": now - age, "busy": passed}
+            for priority, age in ages.items()
+        }
         most = max(1, limit // 10)
         some = {
-            int(priority): self._one("due_some", **asked, priority=int(priority), most=most)[0]
-            for priority in Priority
+            priority: self._one("due_some", **which, most=most)[0]
+            for priority, which in asked.items()
         }
 
         def take(priority: int, room: int) -> list[Delivery]:
-            rows = self._all("due", **asked, priority=priority, most=room)
+            rows = self._all("due", **asked[priority], most=room)
             return [delivery_from(row) for row in rows]
 
         return fairly(some, limit, take)

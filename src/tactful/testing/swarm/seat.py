@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 
 from tactful.core.model import Millis
-from tactful.ports import Reader, Store, Tx
+from tactful.ports import Hear, Reader, Store, Tx
 
 
 class Seat:
@@ -34,9 +34,9 @@ class Seat:
         """See `ports.Store.time`."""
         return self._store.time()
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, hear: Hear) -> None:
         """See `ports.Store.listen`."""
-        self._store.listen(wake)
+        self._store.listen(hear)
 
     def join(self, owner: str) -> None:
         """See `ports.Store.join`."""

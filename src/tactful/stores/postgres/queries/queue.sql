@@ -94,9 +94,9 @@ SELECT id FROM shards WHERE id = ANY (%(shards)s::smallint[]) ORDER BY id FOR UP
 -- name: due_candidates
 -- Of each priority as many as there may be of all: which of them go is not decided here.
 SELECT p.priority, c.delivery_id, c.shard
-FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
+FROM unnest(%(priorities)s::smallint[], %(until)s::bigint[]) AS p (priority, until), LATERAL (
     SELECT q.due_at, q.delivery_id, q.shard FROM due q
-    WHERE q.priority = p.priority AND q.due_at <= %(now)s
+    WHERE q.priority = p.priority AND q.due_at <= p.until
         AND q.shard <> ALL (%(taken)s::smallint[]) AND q.channel <> ALL (%(busy)s::text[])
     ORDER BY q.due_at, q.delivery_id LIMIT %(most)s
 ) AS c
@@ -132,8 +132,8 @@ ORDER BY recipient LIMIT %(most)s;
 SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
 
 -- name: next_due
-SELECT min(first.due_at)
-FROM (VALUES (3), (2), (1), (0)) AS p (priority), LATERAL (
+SELECT min(first.due_at + p.age)
+FROM unnest(%(priorities)s::smallint[], %(ages)s::bigint[]) AS p (priority, age), LATERAL (
     SELECT q.due_at FROM due q
     WHERE q.priority = p.priority AND q.channel <> ALL (%(busy)s::text[])
     ORDER BY q.due_at LIMIT 1

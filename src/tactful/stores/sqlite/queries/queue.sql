@@ -98,12 +98,12 @@ SELECT DISTINCT owner FROM due WHERE state = 'sending' ORDER BY owner;
 
 -- name: next_due
 SELECT min(due_at) FROM (
-    SELECT (
+    SELECT a.value + (
         SELECT q.due_at FROM due q
-        WHERE q.priority = p.column1 AND q.channel NOT IN (SELECT value FROM json_each(:busy))
+        WHERE q.priority = p.value AND q.channel NOT IN (SELECT value FROM json_each(:busy))
         ORDER BY q.due_at LIMIT 1
     ) AS due_at
-    FROM (VALUES (0), (1), (2), (3)) AS p
+    FROM json_each(:priorities) AS p JOIN json_each(:ages) AS a USING (key)
 );
 
 -- name: lease

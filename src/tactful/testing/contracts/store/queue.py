@@ -159,6 +159,28 @@ class QueuePromises(StoreSuite):
             assert tx.next_due(["slow", "email"]) == T0 + 9
             assert tx.next_due() == T0
 
+    def test_of_each_priority_what_has_been_due_for_long_enough(self, store: Store) -> None:
+        """What is not named is left alone, and keeps no tenth."""
+        add(store, *(delivery(n, priority=3, due_at=T0 - 10 * n) for n in range(5)))
+        add(store, *(delivery(n, priority=1, due_at=T0 - n) for n in range(10, 30)))
+        add(store, *(delivery(n, priority=0) for n in range(30, 40)))
+        with store.transaction() as tx:
+            assert [row.id for row in tx.due(T0, 50, ages={3: 0})] == ids(4, 3, 2, 1, 0)
+            assert [row.id for row in tx.due(T0, 50, ages={3: 30})] == ids(4, 3)
+            assert [row.id for row in tx.due(T0, 4, ages={3: 25, 1: 28})] == ids(4, 3, 29, 28)
+            assert tx.due(T0, 50, ["email"], ages={3: 0}) == []
+            assert tx.due(T0, 50, ages={2: 0}) == []
+
+    def test_next_due_is_when_the_first_is_old_enough(self, store: Store) -> None:
+        """Whoever leaves it to others for a while looks again then."""
+        add(store, delivery(1, priority=3, due_at=T0), delivery(2, priority=1, due_at=T0 + 40))
+        with store.reading() as reader:
+            assert reader.next_due(ages={3: 0}) == T0
+            assert reader.next_due(ages={3: 25, 1: 0}) == T0 + 25
+            assert reader.next_due(ages={3: 250, 1: 0}) == T0 + 40
+            assert reader.next_due(["email"], ages={3: 0}) is None
+            assert reader.next_due(ages={2: 0}) is None
+
     def test_due_sees_what_its_own_transaction_did(self, store: Store) -> None:
         """What was just leased is not due a second time."""
         add(store, delivery(1), delivery(2))
