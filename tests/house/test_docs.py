@@ -417,3 +417,11 @@ def test_every_decision_is_listed() -> None:
         assert f"| [{number}]({path.name}) | {title} |" in index
         for part in ("**Context.**", "**Decision.**", "**Consequences.**"):
             assert part in path.read_text(encoding="utf-8"), path.name
+
+
+def test_the_glossary_is_one_table_in_order() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    head, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    words = [row.split("|")[1].strip().lower() for row in rows[1:]]
+    assert head == "| word | meaning |"
+    assert words == sorted(words)

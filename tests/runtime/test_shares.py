@@ -6,6 +6,7 @@ import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from tactful import Recipient, State, Tactful
@@ -14,6 +15,7 @@ from tactful.core.model import Priority
 from tactful.runtime.pace import LEFT_MS
 from tactful.stores.memory import MemoryStore
 from tactful.stores.postgres.store import PostgresStore
+from tactful.stores.postgres.writing import CHANNEL
 from tactful.testing import CaptureChannel, ManualClock
 
 PATIENCE_S = 20
@@ -127,6 +129,9 @@ def test_postgresql_tells_how_urgent_the_news_is(make: Make, used_store_url: str
         ]
         app.send_many(submissions)
         assert heard.get(timeout=PATIENCE_S) == Priority.HIGH
+        with psycopg.connect(used_store_url, autocommit=True) as connection:
+            connection.execute(f"NOTIFY {CHANNEL}, 'of another version'")
+        assert heard.get(timeout=PATIENCE_S) is None
         app.recipients.put(Recipient("eve"))
         app.broadcast(type="note", text="x", priority="critical")
         assert heard.get(timeout=PATIENCE_S) is None, "a broadcast is carried on by whoever can"

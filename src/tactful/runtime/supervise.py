@@ -72,12 +72,11 @@ class _Member(NamedTuple):
 class Supervisor:
     """Keeps the workers of a roster running until it is told to stop.
 
-    `command` gives the command line of a worker by its place, whose leases are those of an owner;
-    `release` ends
-    the leases of owners who are gone, and gives how many each had. `check` is asked before all
-    workers are replaced and raises ConfigError if new ones could not work. `tell` hears what
-    happens, `hear` each line that a worker writes for people, with its number; both from several
-    threads.
+    `command` gives the command line of the worker in a place, whose leases are those of an owner;
+    `release` ends the leases of owners who are gone, and gives how many each had. `check` is asked
+    before all workers are replaced and raises ConfigError if new ones could not work. `tell` hears
+    what happens, `hear` each line that a worker writes for people, with its number; both from
+    several threads.
     """
 
     def __init__(

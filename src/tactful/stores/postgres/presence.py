@@ -131,7 +131,7 @@ class Presence:
             hear(None)
             while not self._closing.is_set():
                 for notice in connection.notifies(timeout=_POLL_S, stop_after=1):
-                    hear(int(notice.payload) if notice.payload else None)
+                    hear(int(notice.payload) if notice.payload.isdecimal() else None)
                 with self._lock:
                     if self._session is not None:
                         self._present()
