@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -15,6 +13,7 @@ from typing import BinaryIO
 import click
 
 from tactful.app import Tactful
+from tactful.cli.bell import rings, until_told
 from tactful.cli.engine import configured, opened
 from tactful.cli.exits import UNAVAILABLE
 from tactful.cli.options import columns, facts, note, shared, show
@@ -23,6 +22,7 @@ from tactful.core.errors import ConfigError, NotFound, RequestError
 from tactful.engine.feedback.reputation import PPM, Rate
 from tactful.inbound.mail import reports_in
 from tactful.inbound.parts import SIZE_MAX
+from tactful.runtime.supervise import LOOK_S
 
 
 @click.group("feedback")
@@ -66,11 +66,9 @@ def listen() -> None:
     config = configured()
     if config.inbound is None or config.inbound.port is None:
         raise ConfigError("inbound.port: is missing; it says where to listen")
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
-    with opened(config) as app, taking(app, config.inbound):
-        over.wait()
+    with until_told() as bell, opened(config) as app, taking(app, config.inbound):
+        while not rings(bell, LOOK_S):
+            pass
 
 
 @contextmanager

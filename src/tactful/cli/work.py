@@ -5,17 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import queue
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Final, TypeAlias
+from typing import Final
 
 import click
 
 from tactful.app import Tactful
+from tactful.cli.bell import Bell, rings, until_told
 from tactful.cli.brokering import exchanging
 from tactful.cli.engine import configured, opened
 from tactful.cli.log_format import JSON, TEXT, log_as, log_options
@@ -27,7 +23,7 @@ from tactful.core.model import Millis
 from tactful.engine.requests import parse_duration
 from tactful.engine.zones import iso
 from tactful.runtime.pace import SHARES, Share
-from tactful.runtime.supervise import UP
+from tactful.runtime.supervise import LOOK_S, UP
 
 log = logging.getLogger("tactful.work")
 
@@ -36,10 +32,6 @@ PROCESSES_MAX: Final = 64
 NICE: Final = 10
 """Where cores are full, whoever sends a broadcast lets go first what is critical."""
 STDIN, STDOUT, STDERR = range(3)
-
-Bell: TypeAlias = "queue.SimpleQueue[None]"
-"""Rings when it is time to end. A handler of signals may put into this queue wherever it interrupts
-the main thread; setting an event there can wait for ever for a lock that the main thread holds."""
 
 
 @click.command("work")
@@ -113,7 +105,7 @@ def _span(text: str) -> Millis:
 def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
     config = configured()
     broker = None if once else config.broker
-    with opened(config) as app, _until_told() as bell, exchanging(app, broker):
+    with opened(config) as app, until_told() as bell, exchanging(app, broker):
         tally = Tally(app.store)
         log_as(form, level, app, events=True)
         if form == JSON:
@@ -122,7 +114,7 @@ def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
             note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
         _start(app, "all")
         try:
-            while not _rings(bell, 0.0 if once else REPORT_S):
+            while not rings(bell, 0.0 if once else LOOK_S):
                 if once and app.drain(REPORT_S):
                     break
                 _report(app, tally, quiet)
@@ -159,7 +151,7 @@ def _work_in_group(owner: str, share: Share, log_level: str) -> None:
     config = configured()
     broker = None if share == "urgent" else config.broker
     with (
-        _until_told() as bell,
+        until_told() as bell,
         opened(config, owner) as app,
         exchanging(app, broker),
     ):
@@ -168,7 +160,8 @@ def _work_in_group(owner: str, share: Share, log_level: str) -> None:
         _start(app, share)
         try:
             click.echo(UP)
-            bell.get()
+            while not rings(bell, LOOK_S):
+                pass
         finally:
             app.stop()
 
@@ -181,29 +174,3 @@ def _feel_leash(bell: Bell) -> None:
     os.dup2(nowhere, STDOUT)
     os.dup2(nowhere, STDERR)
     bell.put(None)
-
-
-@contextmanager
-def _until_told() -> Iterator[Bell]:
-    """A bell that SIGINT and SIGTERM ring, instead of what they do otherwise."""
-    bell: Bell = queue.SimpleQueue()
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        bell.put(None)
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ring) for number in signals]
-    try:
-        yield bell
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-
-
-def _rings(bell: Bell, seconds: float) -> bool:
-    """Whether it has rung, or does within some time."""
-    try:
-        bell.get(timeout=seconds)
-    except queue.Empty:
-        return False
-    return True
