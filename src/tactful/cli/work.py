@@ -114,7 +114,7 @@ def _work_alone(*, once: bool, quiet: bool, form: str, level: str) -> None:
             note(f"working on {config.shown_store}; Ctrl-C ends it gracefully")
         _start(app, "all")
         try:
-            while not rings(bell, 0.0 if once else LOOK_S):
+            while not rings(bell, 0.0 if once else REPORT_S):
                 if once and app.drain(REPORT_S):
                     break
                 _report(app, tally, quiet)
