@@ -12,7 +12,7 @@ from random import Random
 from proof.fleet import wanted
 from proof.fleet_process import SETTINGS
 from proof.machines import MACHINES, RATE, fleet, load
-from proof.networks import FAKETIME, NETWORKS
+from proof.networks import FAKETIME, NETWORKS, Network
 from proof.trial import LINUX, ROOT, Scenario, Tally, Trial
 
 DELIVERIES = 1_000
@@ -25,7 +25,7 @@ def play(trial: Trial, tally: Tally) -> None:
     draw = Random(trial.seed)
     size = trial.size * DELIVERIES
     never = threading.Event()
-    with fleet(trial) as (workers, network):
+    with Network(MACHINES) as network, fleet(trial, network) as workers:
         changing = workers.change_rules()
         submitting = workers.submit(wanted(size, draw), size / RATE)
         for number in range(trial.size):

@@ -6,12 +6,14 @@ each second. The mail server refuses some for a moment, and swallows some answer
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import cycle
@@ -60,7 +62,12 @@ DIGEST = Template(name="digest", text="{% for item in items %}{{ item.text }} {%
 
 
 def faults(seed: int, number: int, envelope: Envelope) -> Fault | None:
-    """Two in a hundred are refused for a moment; of one in a hundred the answer never comes."""
+    """Two in a hundred are refused for a moment; of one in a hundred the answer never comes.
+
+    What comes from `before@` is none of them.
+    """
+    if envelope.mail_from.startswith("before@"):
+        return None
     chance = Random(f"{seed} {number}").random()
     if chance < 0.02:
         return Fault.reply("mail", "451 4.3.0 busy")
@@ -98,7 +105,9 @@ def wanted(size: int, draw: Random) -> list[Submission]:
 class Fleet:
     """A context manager. `url` is how the store is reached from here.
 
-    Without a `seed` the mail server takes everything.
+    Without a `seed` the mail server takes everything. `ledger` is the URL of one, if there is any:
+    `histories` says in the end from where histories were read. What comes `before` the rules
+    finds an empty store.
     """
 
     def __init__(
@@ -107,12 +116,18 @@ class Fleet:
         folder: Path,
         seed: int | None,
         host: str = "127.0.0.1",
+        *,
         rules: Sequence[Rule] = RULES,
+        ledger: str = "",
+        before: Callable[[Fleet], object] = lambda _: None,
     ) -> None:
         self.url = url
         self.log = folder / "arrived.jsonl"
         self.receipts: list[Mapping[str, Any]] = []
         self.changes = 0
+        self.histories: Counter[str] = Counter()
+        self._ledger = ledger
+        self._before = before
         self._rules = rules
         script = None if seed is None else partial(faults, seed)
         self._sink = SmtpSink(log=self.log, faults=script, host=host)
@@ -122,7 +137,8 @@ class Fleet:
 
     def __enter__(self) -> Fleet:
         self._stack.enter_context(self._sink)
-        self.app: Tactful = ask(lambda: open_app(self.url))
+        self._before(self)
+        self.app: Tactful = ask(lambda: open_app(self.url, self._ledger))
         self._stack.callback(self.app.close)
         if self._rules:
             ask(lambda: self.app.rules.put(*self._rules))
@@ -140,7 +156,8 @@ class Fleet:
         self, url: str, within: Sequence[str] = (), environment: Mapping[str, str] | None = None
     ) -> None:
         """One more worker, that reaches the store by this URL."""
-        where = (url, self._sink.host, str(self._sink.port), f"worker{len(self._workers)}")
+        where = [url, self._sink.host, str(self._sink.port), f"worker{len(self._workers)}"]
+        where += [self._ledger] if self._ledger else []
         self._workers.append(
             subprocess.Popen(
                 (*within, sys.executable, "-m", "proof.fleet_process", *where),
@@ -192,9 +209,15 @@ class Fleet:
             self._over.wait(LOOK_S)
         self._over.set()
         for worker in self._workers:
-            worker.communicate("", timeout=PATIENCE_S)
+            told, _ = worker.communicate("", timeout=PATIENCE_S)
             if worker.returncode:
                 raise AssertionError(f"a worker ended with {worker.returncode}")
+            self.histories.update(json.loads(told))
+
+    @property
+    def host(self) -> str:
+        """Of the mail server."""
+        return self._sink.host
 
     @property
     def port(self) -> int:

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -28,7 +29,7 @@ from proof.limiter_judge import Answered, Blow, Versions, used, windows_over
 from proof.machines import CLOCKS, MACHINES, load, require_off
 from proof.mail_room import PATIENCE_S
 from proof.networks import FAKETIME, NETWORKS, Network, clock_moved_by
-from proof.trial import LINUX, ROOT, Need, Scenario, Tally, Trial
+from proof.trial import LINUX, ROOT, Need, Scenario, Tally, Trial, meanwhile
 from tactful.testing.servers.process import ServerError
 from tactful.testing.servers.valkey import ValkeyServer
 
@@ -91,7 +92,7 @@ def askers(network: Network, url: str, folder: Path, draw: Random) -> Iterator[S
             stack.callback(process.kill)
             processes.append(process)
         require_off([await_begun(log) for log in logs])
-        with rules_changing(processes):
+        with meanwhile(partial(change_rules, processes)):
             yield logs
         for process in processes:
             process.communicate(b"", timeout=PATIENCE_S)
@@ -109,26 +110,14 @@ def await_begun(log: Path) -> int:
     raise AssertionError("an asker did not begin")
 
 
-@contextmanager
-def rules_changing(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Each asker is told of a version of the rules each second, as long as this lasts."""
-    over = threading.Event()
-
-    def work() -> None:
-        version = 0
-        while not over.wait(CHANGE_S):
-            version += 1
-            for process in processes:
-                assert process.stdin is not None
-                process.stdin.write(b"%d\n" % version)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def change_rules(processes: Sequence[subprocess.Popen[bytes]], over: threading.Event) -> None:
+    """Tell each asker of a version of the rules each second, until that is set."""
+    version = 0
+    while not over.wait(CHANGE_S):
+        version += 1
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(b"%d\n" % version)
 
 
 def calm_s(place: int, draw: Random) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from proof.mail_room import Death, Event, MailRoom
 from tactful import Rule, Tactful, Template
+from tactful.ledgers.settled import SettledHistories
 from tactful.testing import CaptureChannel
 
 SUBMISSIONS = 40
@@ -24,9 +25,13 @@ EVENTS: tuple[Event, ...] = ("receipt", "envelope", "taken", "later", "later")
 DIGEST = Template(name="digest", text="{% for item in items %}{{ item.text }} {% endfor %}")
 
 
-def open_app(url: str) -> Tactful:
-    """Somebody who looks at the store and sends nothing."""
-    return Tactful(url, channels=[CaptureChannel("email", address_kind="email")])
+def open_app(url: str, ledger: str = "") -> Tactful:
+    """Somebody who looks at the store, and at a ledger beside it, and sends nothing."""
+    return Tactful(
+        url,
+        channels=[CaptureChannel("email", address_kind="email")],
+        ledger=SettledHistories(ledger) if ledger else None,
+    )
 
 
 def prepare(url: str) -> None:

@@ -7,13 +7,14 @@ that the time is has no say. One of five rules is changed each second meanwhile.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
-from proof.fleet import Fleet, database, wanted
+from proof.fleet import RULES, Fleet, database, wanted
 from proof.networks import FAKETIME, NETWORKS, Network, clock_moved_by
 from proof.trial import LINUX, ROOT, Scenario, Tally, Trial
+from tactful import Rule
 from tactful.testing.servers.postgres import PostgresServer
 
 CLOCKS = ("", "+1h", "-10m", "")
@@ -26,22 +27,35 @@ PATIENCE_S = 300.0
 
 
 @contextmanager
-def fleet(trial: Trial) -> Iterator[tuple[Fleet, Network]]:
-    """Four workers, started, and the machines on which they are."""
-    with Network(MACHINES) as network:
-        settings = {"listen_addresses": f"127.0.0.1,{network.address}"}
-        with PostgresServer(settings=settings) as server:
-            admit(server, network.address)
-            with (
-                database(server) as name,
-                Fleet(server.url(name), trial.folder, trial.seed, network.address) as workers,
-            ):
-                far = server.url(name).replace("127.0.0.1", network.address)
-                for place, clock in enumerate(CLOCKS):
-                    within = network.on(place % MACHINES)
-                    workers.start(far, within, clock_moved_by(clock))
-                require_off(workers.await_begun())
-                yield workers, network
+def fleet(
+    trial: Trial,
+    network: Network,
+    rules: Sequence[Rule] = RULES,
+    ledger: str = "",
+    before: Callable[[Fleet], object] = lambda _: None,
+) -> Iterator[Fleet]:
+    """Four workers, started, on the machines; what comes `before` the rules is done first."""
+    settings = {"listen_addresses": f"127.0.0.1,{network.address}"}
+    with PostgresServer(settings=settings) as server:
+        admit(server, network.address)
+        with (
+            database(server) as name,
+            Fleet(
+                server.url(name),
+                trial.folder,
+                trial.seed,
+                network.address,
+                rules=rules,
+                ledger=ledger,
+                before=before,
+            ) as workers,
+        ):
+            far = server.url(name).replace("127.0.0.1", network.address)
+            for place, clock in enumerate(CLOCKS):
+                within = network.on(place % MACHINES)
+                workers.start(far, within, clock_moved_by(clock))
+            require_off(workers.await_begun())
+            yield workers
 
 
 def require_off(clocks: Sequence[int]) -> None:
@@ -63,7 +77,7 @@ def load() -> str:
 
 
 def play(trial: Trial, tally: Tally) -> None:
-    with fleet(trial) as (workers, _):
+    with Network(MACHINES) as network, fleet(trial, network) as workers:
         changing = workers.change_rules()
         workers.submit(wanted(trial.size, Random(trial.seed)), trial.size / RATE).join()
         workers.drain(PATIENCE_S + trial.size / RATE)

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from tactful.verify import Report
@@ -126,6 +128,19 @@ def rounds(tally: Tally, goal: int, each: int) -> Iterator[int]:
         if tally.points >= goal:
             return
         yield number
+
+
+@contextmanager
+def meanwhile(work: Callable[[Event], object]) -> Iterator[None]:
+    """Do this in a thread as long as this lasts; it is given what is set at the end."""
+    over = Event()
+    thread = Thread(target=work, args=(over,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def works(*words: str) -> bool:

@@ -34,6 +34,7 @@ from tactful.engine.feedback.engagement import Engagement
 from tactful.engine.feedback.facts import Feedback
 from tactful.engine.feedback.reports import Reports
 from tactful.engine.feedback.reputation import Reputation
+from tactful.engine.histories import Past
 from tactful.engine.identity import Ids
 from tactful.engine.insight import Inbox, Insight, Stats, Why
 from tactful.engine.keys import Keys
@@ -48,7 +49,17 @@ from tactful.engine.settings import Settings
 from tactful.engine.timekeeper import Timekeeper
 from tactful.engine.upkeep import Upkeep
 from tactful.engine.users import User, users_of
-from tactful.ports import Channel, Clock, Delivery, Probe, Store, Tracer, Unwatched
+from tactful.ports import (
+    SETTLED_MS,
+    Channel,
+    Clock,
+    Delivery,
+    Ledger,
+    Probe,
+    Store,
+    Tracer,
+    Unwatched,
+)
 from tactful.runtime.clock import StoreClock, SystemClock, running, seconds
 from tactful.runtime.courier import Courier
 from tactful.runtime.entropy import new_name, new_secret, random_bits
@@ -67,6 +78,22 @@ def clock_of(store: Store) -> Clock:
     return SystemClock() if store.time() is None else StoreClock(store.time)
 
 
+def names_of(channels: Sequence[Channel]) -> list[str]:
+    """Their names; raises ConfigError unless all differ."""
+    names = [name_key(channel.name, "channels") for channel in channels]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"channels: names must differ, not {', '.join(names)}")
+    return names
+
+
+def past_of(ledger: Ledger | None, settings: Settings, probe: Probe) -> Past:
+    """What reads histories; raises ConfigError where permits last too long for a ledger."""
+    if ledger is not None and settings.permitted_until(0) > SETTLED_MS // 2:
+        bound = f"must be at most {SETTLED_MS // 2} with a ledger"
+        raise ConfigError(f"engine.permit (ms): {bound}, not {settings.permit_ms}")
+    return Past(ledger, running, probe)
+
+
 class Tactful:
     """A notification engine over one store.
 
@@ -77,7 +104,8 @@ class Tactful:
     followed; where it is https, unsubscribing goes there, too. `owner` is the name of this worker
     in its leases, by default a random one: with it somebody else can release them when it is gone.
     `probe` is told what the work takes; `telemetry.timings` has one. `tracer` keeps traces of
-    what is submitted and handed over; `telemetry.tracing` has the one for OpenTelemetry.
+    what is submitted and handed over; `telemetry.tracing` has the one for OpenTelemetry. `ledger`
+    keeps what has settled of histories, beside a store on PostgreSQL: `ledgers.settled` has one.
 
     Safe to use from many threads. `with app:` works in the background; without, `tick` does what
     is due. Raises ConfigError, Unavailable.
@@ -97,28 +125,27 @@ class Tactful:
         egress: Egress | None = None,
         probe: Probe | None = None,
         tracer: Tracer | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         ways = list(channels)
         if all(channel.name != "inbox" for channel in ways):
             ways.append(InboxChannel())
-        names = [name_key(channel.name, "channels") for channel in ways]
-        if len(set(names)) != len(names):
-            raise ConfigError(f"channels: names must differ, not {', '.join(names)}")
+        names = names_of(ways)
+        self.settings = settings if settings is not None else Settings()
+        self.probe: Probe = probe if probe is not None else Unwatched()
+        past = past_of(ledger, self.settings, self.probe)
         self.store: Store = open_store(store) if isinstance(store, str) else store
         self.channels: Mapping[str, Channel] = dict(zip(names, ways, strict=True))
-        self.probe: Probe = probe if probe is not None else Unwatched()
         if probe is not None:
             self.store = WatchedStore(self.store, probe, seconds)
             ways = [WatchedChannel(channel, probe, seconds) for channel in ways]
         self.tracer = tracer
         tracing = Tracing(tracer, self.store, names)
-        ways = tracing.channels(ways)
         self.clock: Clock = clock if clock is not None else clock_of(self.store)
-        self.settings = settings if settings is not None else Settings()
         self._context = Context(
             self.store,
             Rulebook(),
-            dict(zip(names, ways, strict=True)),
+            dict(zip(names, tracing.channels(ways), strict=True)),
             names[0],
             Timekeeper(self.clock),
             Ids(random_bits(seed)),
@@ -127,6 +154,7 @@ class Tactful:
             owner or new_name(),
             running,
             self.probe,
+            past,
         )
         self.links: Links = links_of(self._context, new_secret, unsubscribe, tracking)
         composer = Composer(self.links)
@@ -289,6 +317,7 @@ class Tactful:
         """Stop, and let go of channels and store; harmless when repeated."""
         self.stop()
         self._close_channels()
+        self._context.past.close()
         self.store.close()
 
     # Facts ------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_spans_are_texts_or_milliseconds(tmp_path: Path):
 
 def test_every_key_can_come_from_the_environment(tmp_path: Path):
     values = {
-        "store": "memory://",
+        "store": "postgresql://user@localhost/notify",
         "unsubscribe": "https://example.org/u/{token}",
         "tracking": "https://example.org/",
         "http.metrics": "key",
@@ -79,6 +79,8 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
         "egress.allow_networks": "10.0.0.0/8",
         "egress.allow_http": "true",
         "feedback.breaker": "stop",
+        "ledger.url": "valkey://localhost",
+        "ledger.timeout": "200ms",
         "broker.url": "nats://localhost",
         "broker.way": "in",
         "broker.pending": "7",
@@ -114,6 +116,8 @@ def test_every_key_can_come_from_the_environment(tmp_path: Path):
     assert (config.webhook.batch, config.webhook.reach.ports) == (5, (443, 8443))
     assert config.broker is not None
     assert (config.broker.way, config.broker.places.pending) == ("in", 7)
+    assert config.ledger is not None
+    assert (config.ledger.url, config.ledger.timeout_ms) == ("valkey://localhost", 200)
     assert config.engine.history_ms == DAY
     assert config.engine.unknown_types == "reject"
 
@@ -131,6 +135,11 @@ def test_secrets_from_files_and_nowhere_in_a_repr(tmp_path: Path):
         assert SECRET not in repr(config)
         assert SECRET not in repr(config.smtp.channel())
     assert SECRET not in repr(store)
+    ledger = f'store = "postgresql://db/x"\n[ledger]\nurl = "valkey://:{SECRET}@db"'
+    beside = read(tmp_path, ledger)
+    assert SECRET not in repr(beside)
+    assert beside.ledger is not None
+    assert beside.ledger.ledger().where == "valkey://db:6379"
     assert store.shown_store == "postgresql://u:***@db:5432/notify"
 
 
@@ -166,6 +175,8 @@ def test_what_others_put_into_the_environment_is_listed_not_refused():
         ("[engine]\nretry = 3", "engine.retry: is no key"),
         ("engine = 3", "engine: is no key"),
         ("store = 3", "store: must be a text that is not empty (got a secret), in {file}"),
+        ("[ledger]\nurl = 'valkey://x'", "ledger: needs a store on PostgreSQL"),
+        ("store = 'postgresql://x/y'\n[ledger]\ntimeout = '1s'", "ledger.url: is missing"),
         ("unsubscribe = 'http://x/{token}'", "unsubscribe: must be an https URL with {token}"),
         ("unsubscribe = 'https://x/'", "(got 'https://x/'), in {file}"),
         ("tracking = 'example.org'", "tracking: must be a URL such as https://example.com"),

@@ -37,7 +37,7 @@ SELECT table_name, string_agg(column_name, ' ' ORDER BY column_name),
     coalesce(string_agg(column_name, ' ') FILTER (WHERE is_identity = 'YES'), '')
 FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
 WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND is_generated = 'NEVER'
-    AND table_name NOT IN ('migrations', 'shards')
+    AND table_name NOT IN ('migrations', 'shards', 'editions')
     AND table_name NOT IN (SELECT relname FROM pg_class WHERE relispartition)
 GROUP BY table_name
 """

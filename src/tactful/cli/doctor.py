@@ -16,6 +16,7 @@ from tactful.cli.probes import (
     of_broker,
     of_engine,
     of_file,
+    of_ledger,
     of_machine,
     of_mail,
     of_services,
@@ -72,6 +73,7 @@ def _configured(config: Config, offline: bool) -> list[Finding]:
         except TactfulError as error:
             findings.append(Finding("fail", "engine", str(error), "see the other findings"))
     findings += of_broker(config.broker, offline)
+    findings += of_ledger(config.ledger, offline)
     services = [*of_services(config.webhook, config.apprise)]
     if config.smtp is None and services:
         return [*findings, *services]

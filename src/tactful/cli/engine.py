@@ -25,6 +25,7 @@ def configured() -> Config:
 def build(config: Config, owner: str = "", probe: Probe | None = None) -> Tactful:
     """An engine as configured: the first of mail, webhooks and Apprise is the default channel."""
     channels = [Rehearsal(channel) for channel in config.channels()]
+    ledger = None if config.ledger is None else config.ledger.ledger()
     return Tactful(
         open_store(config.store, pool=config.store_pool, connections=config.store_connections),
         channels=channels,
@@ -35,6 +36,7 @@ def build(config: Config, owner: str = "", probe: Probe | None = None) -> Tactfu
         probe=probe,
         egress=config.reach.egress(),
         tracer=_tracer(),
+        ledger=ledger,
     )
 
 

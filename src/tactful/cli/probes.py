@@ -27,6 +27,7 @@ from tactful.channels.smtp.protocol import (
 )
 from tactful.channels.smtp.settings import Backup, Smtp
 from tactful.cli.instants import span
+from tactful.config.service import LedgerServer
 from tactful.core.errors import ConfigError, RequestError, Unavailable
 from tactful.core.model import HOUR, MINUTE, SECOND, Retry, State
 from tactful.engine.zones import iso, zone_of
@@ -238,6 +239,26 @@ def of_broker(brokerage: Brokerage | None, offline: bool) -> Iterator[Finding]:
         yield Finding("fail", "broker", str(error), "check URL, login and whether it runs")
     finally:
         broker.close()
+
+
+def of_ledger(server: LedgerServer | None, offline: bool) -> Iterator[Finding]:
+    """Whether the ledger beside the store answers and lets us in; nothing is kept there."""
+    if server is None:
+        return
+    try:
+        ledger = server.ledger()
+    except ConfigError as error:
+        yield Finding("fail", "ledger", str(error), "correct the configuration")
+        return
+    try:
+        if not offline:
+            ledger.load({"": 0})
+        yield Finding("ok", "ledger", f"{ledger.where}: {'not asked' if offline else 'answers'}")
+    except Unavailable as error:
+        advice = "histories are read from the store; check URL, login and whether it runs"
+        yield Finding("warn", "ledger", str(error), advice)
+    finally:
+        ledger.close()
 
 
 def _server(what: str, smtp: Smtp | Backup, offline: bool) -> Iterator[Finding]:

@@ -73,6 +73,8 @@ KEYS: Final[Mapping[str, values.Reader]] = {
     "webhook.secrets": values.several(values.secret),
     "webhook.connections": values.whole(1, 1_000),
     "webhook.batch": values.whole(1, 10_000),
+    "ledger.url": values.secret,
+    "ledger.timeout": values.duration,
     "broker.url": values.secret,
     "broker.way": values.one_of("both", "in", "out"),
     "broker.submissions": values.dotted,
@@ -111,7 +113,7 @@ SECRET_KEYS: Final = (
     *("store", "store_pool"),
     *("smtp.username", "smtp.password", "smtp.backup.username", "smtp.backup.password"),
     *("smtp.dkim.key", "smtp.dkim.second_key", "webhook.url", "webhook.secrets"),
-    "broker.url",
+    *("broker.url", "ledger.url"),
     *(f"receipts.{provider}.key" for provider in PROVIDERS if provider != "ses"),
 )
 """Keys that can also come from a file of their own: `smtp.password_file`, `TACTFUL_..._FILE`."""

@@ -17,9 +17,11 @@ from tactful.config.service import (
     Door,
     Http,
     Inbound,
+    LedgerServer,
     Receipts,
     brokerage_of,
     inbound_of,
+    ledger_of,
     receipts_of,
 )
 from tactful.config.sources import (
@@ -36,6 +38,7 @@ from tactful.core.retry import RetryPolicy
 from tactful.engine.links.tracking import checked_base
 from tactful.engine.settings import Settings, Tolerance
 from tactful.ports import Channel
+from tactful.stores.chosen import POSTGRES
 from tactful.stores.urls import without_password
 
 _TOP: Final = ("store", "store_pool", "store_connections", "unsubscribe", "tracking")
@@ -60,6 +63,7 @@ class Config:
     inbound: Inbound | None = None
     receipts: Receipts = field(default_factory=Receipts)
     broker: Brokerage | None = None
+    ledger: LedgerServer | None = None
     policies: Policies = field(default_factory=Policies)
     file: Path | None = None
     ignored: tuple[str, ...] = ()
@@ -108,11 +112,20 @@ def load(
             {key: value_of(raw, key) for key in raw if key.startswith("receipts.")}
         ),
         broker=brokerage_of(section(raw, "broker.")),
+        ledger=_ledger(raw),
         apprise=apprise_services(table.get("apprise", {}), _apprise_urls(raw), file),
         policies=policies_of(table, file) if file is not None else Policies(),
         file=file,
         ignored=ignored,
     )
+
+
+def _ledger(raw: Mapping[str, Raw]) -> LedgerServer | None:
+    given = section(raw, "ledger.")
+    store = str(value_of(raw, "store")) if "store" in raw else STORE
+    if given and not store.startswith(POSTGRES):
+        raise ConfigError("ledger: needs a store on PostgreSQL, which this one is not")
+    return ledger_of(given)
 
 
 def _top(raw: Mapping[str, Raw]) -> dict[str, Any]:

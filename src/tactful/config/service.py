@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pkgutil import resolve_name
 from typing import Any
 
 from tactful.brokers.settings import Brokerage, Places, checked
@@ -11,6 +12,7 @@ from tactful.config.keys import PROVIDERS
 from tactful.config.sources import complete
 from tactful.core.errors import ConfigError
 from tactful.core.model import Millis
+from tactful.ports import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,34 @@ def inbound_of(given: Mapping[str, Any]) -> Inbound | None:
         return None
     complete(given, "inbound", "address")
     return Inbound(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerServer:
+    """The ledger beside the store: a Valkey that keeps what has settled of histories.
+
+    A decision waits for it for `timeout_ms` at each step at most, and then goes on without it.
+    """
+
+    url: str = field(repr=False)
+    timeout_ms: Millis = 100
+
+    def ledger(self) -> Ledger:
+        """The ledger, not yet connected; raises ConfigError."""
+        try:
+            kind = resolve_name("tactful.ledgers.settled:SettledHistories")
+        except ImportError:
+            raise ConfigError("ledger: needs `pip install 'tactful[valkey]'`") from None
+        found: Ledger = kind(self.url, timeout_ms=self.timeout_ms)
+        return found
+
+
+def ledger_of(given: Mapping[str, Any]) -> LedgerServer | None:
+    """The table `[ledger]` from its values; raises ConfigError."""
+    if not given:
+        return None
+    complete(given, "ledger", "url")
+    return LedgerServer(**given)
 
 
 def brokerage_of(given: Mapping[str, Any]) -> Brokerage | None:

@@ -296,7 +296,9 @@ class _Batch:
         reach = max((one.reach_ms for one in checks), default=0)
         if reach:
             limited = {draft.delivery.recipient for draft in drafts if draft.way.checks.bounds}
-            self._history = self._tx.history(list(limited), self._now - reach)
+            self._history = self._context.past.read(
+                self._tx, list(limited), self._now, reach, self._book.reach_ms
+            ).of
         everyone = list({draft.delivery.recipient for draft in drafts})
         view = max((one.view for one in checks), default=0)
         self._lines = Lines(self._tx.lines(everyone, view))

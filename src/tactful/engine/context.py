@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from tactful.core.errors import Contended
 from tactful.core.model import Millis
+from tactful.engine.histories import Past
 from tactful.engine.identity import Ids
 from tactful.engine.rulebook import Rulebook
 from tactful.engine.settings import Settings
@@ -31,7 +32,8 @@ class Context:
     """One engine's store, channels, time and habits.
 
     `changed` tells the worker of new work; `owner` is whose leases its claims are; `running` counts
-    the milliseconds of a clock that nobody sets; `probe` is told what the work takes.
+    the milliseconds of a clock that nobody sets; `probe` is told what the work takes; `past` reads
+    histories.
     """
 
     store: Store
@@ -45,6 +47,7 @@ class Context:
     owner: str = ""
     running: Callable[[], Millis] = _stands
     probe: Probe = field(default_factory=Unwatched)
+    past: Past = field(default_factory=Past)
 
     def committed(self, work: Callable[[Tx], R]) -> R:
         """What `work` gives, in one transaction; begun anew when others had to go first."""

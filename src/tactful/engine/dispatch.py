@@ -38,6 +38,7 @@ from tactful.core.settle import QUARANTINED
 from tactful.engine.context import Context
 from tactful.engine.due import back_to, beyond, give_back, left_going
 from tactful.engine.gates import Gates
+from tactful.engine.histories import Histories
 from tactful.engine.line import Lines, slots
 from tactful.engine.pausing import paused_among
 from tactful.engine.people import suppressed_by_address, unwanted
@@ -132,7 +133,9 @@ class Dispatch:
             others = [row for row in rows if row.id not in in_flight]
             returned = give_back(tx, others, now)
             others = left_going(tx, others, now)
-            jobs = _Round(self._context, tx, now, until).run(others)
+            round_ = _Round(self._context, tx, now, until)
+            jobs = round_.run(others)
+        round_.remember()
         for job in jobs:
             job.returned = any(id_ in returned for id_, _ in job.claims)
         return Claim(jobs, len(rows))
@@ -156,7 +159,7 @@ class _Round:
         self._freed: set[str] = set()
         self._handled: set[str] = set()
         self._people: dict[str, Recipient] = {}
-        self._history: dict[str, list[Entry]] = {}
+        self._past = Histories()
         self._suppressions: dict[str, list[Suppression]] = {}
         self._lines: Lines | None = None
         self._recipients: list[str] = []
@@ -186,6 +189,10 @@ class _Round:
             job.notifications = notifications
         return self._jobs
 
+    def remember(self) -> None:
+        """After the commit: what was read of histories may be worth keeping."""
+        self._context.past.keep(self._past, self._book.reach_ms)
+
     def _load(self, rows: Sequence[Delivery]) -> None:
         self._recipients = list({row.recipient for row in rows})
         self._people = self._tx.recipients_by_key(self._recipients)
@@ -195,7 +202,9 @@ class _Round:
         self._view = max((check.view for check in checks), default=0)
         reach = max((check.reach_ms for check in checks), default=0)
         if reach:
-            self._history = self._tx.history(self._recipients, self._now - reach)
+            self._past = self._context.past.read(
+                self._tx, self._recipients, self._now, reach, self._book.reach_ms
+            )
         self._gates = Gates(self._tx, self._book, rows, self._now)
 
     def _units(self, rows: Sequence[Delivery]) -> Iterable[list[Delivery]]:
@@ -311,7 +320,7 @@ class _Round:
         kind = head.kind
         checks = self._book.checks(kind)
         zone = zone_of(self._person(head.recipient).timezone)
-        history = self._history.get(head.recipient, ())
+        history = self._past.of.get(head.recipient, ())
         subject = Subject(kind, zone)
         planned: list[Entry] = []
         if not head.decided and (checks.bounds or checks.spans):
@@ -377,7 +386,7 @@ class _Round:
         until = self._now + self._settings.lease_ms
         self._leases.append(Lease(attempt, until, head.crashes, self._context.owner))
         self._members += [member.id for member in members]
-        self._history.setdefault(head.recipient, []).append(Entry(self._now, head.kind))
+        self._past.of.setdefault(head.recipient, []).append(Entry(self._now, head.kind))
         person = self._person(head.recipient)
         hold = self._book.type(head.type).on_ambiguous == "hold"
         self._jobs.append(Job(head, members, {}, person, number, self._now, self._may_go, hold))

@@ -38,9 +38,7 @@ def give_back(tx: Tx, rows: Sequence[Delivery], now: Millis) -> frozenset[str]:
     results, verdicts = [], []
     for row in idle:
         results.append(back_to(State.QUEUED, row, now))
-        verdicts.append(
-            Verdict(row.id, row.attempts, row.recipient, row.due_at, "idle", "not begun", False)
-        )
+        verdicts.append(Verdict(row.id, row.attempts, row.recipient, 0, "idle", "not begun", False))
         row.state = State.QUEUED
     tx.settle(results, verdicts)
     return frozenset(row.id for row in idle)

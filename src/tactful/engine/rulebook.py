@@ -13,7 +13,7 @@ from typing import Any
 
 from tactful.core.checks import Checks, compile_checks
 from tactful.core.model import Kind, NotificationType
-from tactful.core.rules import Rule, rule_from
+from tactful.core.rules import Limit, Rule, rule_from
 from tactful.ports import Reader, Tx
 from tactful.templates.library import Template
 
@@ -24,7 +24,10 @@ STRANGERS_MAX = 1000
 
 
 class Book:
-    """The policies of one epoch, ready for use; immutable but for its memos."""
+    """The policies of one epoch, ready for use; immutable but for its memos.
+
+    `reach_ms` is how far back any of its limits looks.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,8 @@ class Book:
     ) -> None:
         self.epoch = epoch
         self.rules = {rule.name: rule for rule in rules}
+        limits = [rule.limit for rule in rules if isinstance(rule.limit, Limit)]
+        self.reach_ms = max((limit.reach_ms for limit in limits), default=0)
         self.types = types
         self.templates = templates
         self._checks: dict[Kind, Checks] = {}

@@ -9,7 +9,6 @@ from typing import Final
 from tactful.core.errors import NotFound, RequestError
 from tactful.core.lifecycle import FINISHED, WAITING, can_move
 from tactful.core.model import DAY, Event, Millis, State
-from tactful.core.rules import Limit
 from tactful.engine.context import Context
 from tactful.engine.feedback.reports import UNKNOWN
 from tactful.engine.gates import lines_of, move_up
@@ -38,8 +37,7 @@ class Upkeep:
             raise RequestError("keep", keep_ms, "must be a duration of at least 0")
         with self._context.store.transaction(durable=False) as tx:
             now = self._context.timekeeper.now(tx)
-            rules = self._context.rulebook.current(tx).rules.values()
-            reach = max((r.limit.reach_ms for r in rules if isinstance(r.limit, Limit)), default=0)
+            reach = self._context.rulebook.current(tx).reach_ms
             # A day more than the longest window, so that a clock put right never meets a gap.
             history_before = now - max(reach, settings.history_ms) - DAY
             gone = tx.prune(now - keep, history_before, limit)

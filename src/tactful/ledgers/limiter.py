@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
 from itertools import chain
 from struct import Struct
 from typing import Final, NamedTuple, Self, TypeAlias
@@ -26,7 +25,7 @@ from tactful.core.model import Millis
 from tactful.core.names import name_key, recipient_key
 from tactful.core.rules import Rule
 from tactful.ledgers.layout import SLOTS, bucket_of, prefixes
-from tactful.ledgers.nodes import Call, Nodes, Script
+from tactful.ledgers.nodes import Call, Nodes, script
 from tactful.ledgers.plan import Check, Plan
 
 TIMEOUT_MAX_MS: Final = 60_000
@@ -44,13 +43,8 @@ _Asked: TypeAlias = tuple[str, Check]
 _Due: TypeAlias = tuple[int, Millis]
 
 
-def _script(name: str) -> Script:
-    folder = files("tactful.ledgers")
-    return Script("".join(folder.joinpath(f).read_text("utf-8") for f in ("history.lua", name)))
-
-
-_ACQUIRE: Final = _script("acquire.lua")
-_RELEASE: Final = _script("release.lua")
+_ACQUIRE: Final = script("history.lua", "acquire.lua")
+_RELEASE: Final = script("history.lua", "release.lua")
 
 
 class Ask(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha1
+from importlib.resources import files
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -45,6 +46,12 @@ class Script:
     def __init__(self, text: str) -> None:
         self.text = text.encode()
         self.hash = sha1(self.text, usedforsecurity=False).hexdigest()
+
+
+def script(*names: str) -> Script:
+    """The script that these files beside this one make up, one behind the other."""
+    folder = files("tactful.ledgers")
+    return Script("".join(folder.joinpath(name).read_text("utf-8") for name in names))
 
 
 class Call(NamedTuple):

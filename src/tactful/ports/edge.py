@@ -69,7 +69,8 @@ class Probe(Protocol):
     def happened(self, what: str, times: int = 1, about: str = "") -> None:
         """What came of it: `unavailable`, `contended`, or the outcomes of messages.
 
-        Of a broker's messages: `admitted`, `repeated`, `refused`, `put_back`, `published`.
+        Of a broker's messages: `admitted`, `repeated`, `refused`, `put_back`, `published`. Of
+        histories, where there is a ledger: `remembered`, `looked_up`; of it: `out_of_reach`.
         """
         ...
 

@@ -149,7 +149,10 @@ class Result(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the outcome says about an attempt; `counts` False frees its place in the limits."""
+    """What the outcome says about an attempt; `counts` False frees its place in the limits.
+
+    `at` is its instant, as far as it is known: 0 says that it is not.
+    """
 
     delivery_id: str
     number: int

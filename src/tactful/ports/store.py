@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
 from tactful.core.model import Entry, Event, Millis, Priority, Recipient, State
+from tactful.ports.ledger import Editions
 from tactful.ports.rows import (
     Attempt,
     Delivery,
@@ -438,7 +439,7 @@ class DirectoryWriter(Protocol):
         ...
 
 
-class Tx(Reader, QueueWriter, FactWriter, DirectoryWriter, Protocol):
+class Tx(Reader, QueueWriter, FactWriter, DirectoryWriter, Editions, Protocol):
     """One transaction: all of it happens or nothing does."""
 
 

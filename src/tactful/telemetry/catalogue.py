@@ -235,6 +235,22 @@ CATALOGUE: Final = (
         "Transactions that were begun anew because another one had to go first.",
     ),
     Metric(
+        "tactful_ledger_histories_total",
+        "counter",
+        "process",
+        ("source",),
+        "histories",
+        "Histories read where there is a ledger beside the store: from the ledger, or the store.",
+    ),
+    Metric(
+        "tactful_ledger_errors_total",
+        "counter",
+        "process",
+        (),
+        "errors",
+        "Times that the ledger beside the store could not be reached.",
+    ),
+    Metric(
         "tactful_send_seconds",
         "histogram",
         "process",

@@ -20,11 +20,16 @@ STEPS: Final = {
 TROUBLES: Final = {
     "unavailable": "tactful_store_errors_total",
     "contended": "tactful_store_contentions_total",
+    "out_of_reach": "tactful_ledger_errors_total",
 }
-"""What happened to a store -> the metric that counts it."""
+"""What happened to a store, or to a ledger beside it -> the metric that counts it."""
 
 BROKERED: Final = ("admitted", "repeated", "refused", "put_back")
 """What becomes of the messages of a broker."""
+
+
+READ: Final = {"remembered": "ledger", "looked_up": "store"}
+"""What happened to a recipient's history -> where it was read."""
 
 
 class Timings:
@@ -37,6 +42,7 @@ class Timings:
         self._answers: Counter[Labels] = Counter()
         self._brokered: dict[Labels, float] = {(what,): 0 for what in BROKERED}
         self._published = 0
+        self._read: dict[Labels, float] = {(where,): 0 for where in READ.values()}
         self._troubles = dict.fromkeys(TROUBLES.values(), 0)
 
     def began(self, step: str, about: str = "") -> None:
@@ -56,6 +62,8 @@ class Timings:
         with self._lock:
             if what in TROUBLES:
                 self._troubles[TROUBLES[what]] += times
+            elif what in READ:
+                self._read[(READ[what],)] += times
             elif what in BROKERED:
                 self._brokered[(what,)] += times
             elif what == "published":
@@ -71,6 +79,7 @@ class Timings:
                 samples.put_histograms(STEPS[step], {labels: histogram})
             samples.put_all("tactful_send_messages_total", self._answers)
             samples.put_all("tactful_broker_taken_total", self._brokered)
+            samples.put_all("tactful_ledger_histories_total", self._read)
             samples.put("tactful_broker_published_total", self._published)
             for name, count in self._troubles.items():
                 samples.put(name, count)

@@ -32,6 +32,11 @@ class Moves(Ledger):
     def alone(self) -> None:
         """See `Tx.alone`."""
 
+    def editions(self, recipients: Sequence[str]) -> dict[str, int]:
+        """See `Tx.editions`: there are none."""
+        del recipients
+        return {}
+
     def due(
         self, now: Millis, limit: int, busy: Collection[str] = (), ages: Ages = EVERYTHING
     ) -> list[Delivery]:

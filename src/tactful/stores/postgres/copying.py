@@ -82,6 +82,7 @@ class PostgresTables(Tables):
         self._connection.execute(
             "INSERT INTO notes VALUES ('clock', '0') ON CONFLICT (key) DO NOTHING"
         )
+        self._connection.execute("UPDATE editions SET edition = edition + 1")
         for table, number in numbers.items():
             # Not undone with the transaction, which leaves a gap in the numbers and no harm.
             self._connection.execute(_GO_ON_BEHIND.format(table, number).encode())

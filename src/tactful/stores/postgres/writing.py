@@ -13,20 +13,23 @@ back on:
              on; who pauses or resumes one keeps away who finds that it is paused
     queue    the rows of deliveries, in the order of their ids, within each statement
     cells    the rows of throughput limits, in their order
+    editions the rows of the shards' editions, in their order
     events   so that their numbers grow in the order of the commits
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
 from tactful.core.lifecycle import applies
-from tactful.core.model import Event, Millis, Recipient, State
+from tactful.core.model import SECOND, Event, Millis, Recipient, State
 from tactful.ports import (
     EVERYTHING,
+    SETTLED_MS,
     Ages,
     Delivery,
     Lease,
@@ -45,6 +48,8 @@ from tactful.stores.relational.writing import CLOCK, Writing, fairly, finish_row
 
 CHANNEL: Final = "tactful_due"
 _ROUNDS: Final = 3
+_MARGIN_MS: Final = 30 * SECOND
+_SHARDS: Final = range(4096)
 
 
 def shard_of(recipient: str) -> int:
@@ -99,6 +104,20 @@ class Statements(PostgresReader, Writing):
         found = self._cursor.execute(self._sql["finish_held"].encode(), _columns(rows))
         return {row[0] for row in found.fetchall()}
 
+    def _judge(self, verdicts: Sequence[Verdict]) -> None:
+        super()._judge(verdicts)
+        freed = [verdict for verdict in verdicts if not verdict.counts]
+        if freed:
+            now = self.clock()
+            young = range(now - SETTLED_MS + _MARGIN_MS, now + _MARGIN_MS)
+            self._next_editions([v.recipient for v in freed if v.at not in young])
+
+    def _next_editions(self, recipients: Iterable[str]) -> None:
+        """Something in the settled part of their histories has changed."""
+        shards = sorted({shard_of(recipient) for recipient in recipients})
+        if shards:
+            self._run("next_editions", shards=shards)
+
     def begin(self, claims: Sequence[tuple[str, int]]) -> list[str]:
         return self._held("begin", claims)
 
@@ -127,6 +146,11 @@ class Guarded(Statements):
 
     def alone(self) -> None:
         self._all("guard_alone", lock=BOOK)
+
+    def editions(self, recipients: Sequence[str]) -> dict[str, int]:
+        shards = {recipient: shard_of(recipient) for recipient in recipients}
+        found = dict(self._all("editions", shards=list(set(shards.values()))))
+        return {recipient: found[shard] for recipient, shard in shards.items()}
 
     def _share_book(self) -> None:
         if not self._sharing:
@@ -201,6 +225,12 @@ class Guarded(Statements):
         self.alone()
         return super().put_recipients(rows)
 
+    def _take_over(self, taken: Sequence[tuple[str, str]]) -> int:
+        attempts = super()._take_over(taken)
+        if attempts:
+            self._next_editions(chain.from_iterable(taken))
+        return attempts
+
     def remove_recipient(self, key: str) -> bool:
         self.alone()
         return super().remove_recipient(key)
@@ -208,7 +238,9 @@ class Guarded(Statements):
     def turn_back(self, to: Millis, *, ahead_ms: Millis = 0) -> int:
         self.alone()
         self._weeks.prepare([to])
-        return super().turn_back(to, ahead_ms=ahead_ms)
+        changed = super().turn_back(to, ahead_ms=ahead_ms)
+        self._run("next_editions", shards=list(_SHARDS))
+        return changed
 
 
 class PostgresTx(Guarded):

@@ -83,6 +83,10 @@ class QueueWriting(Changes):
     def add_notifications(self, rows: Sequence[Notification]) -> None:
         self._many("add_notification", [notification_row(row) for row in rows])
 
+    def editions(self, recipients: Sequence[str]) -> dict[str, int]:
+        del recipients
+        return {}
+
     def advance_broadcast(self, notification_id: str, cursor: int | None) -> None:
         self._run("advance_broadcast", id=notification_id, cursor=cursor)
 
@@ -260,9 +264,18 @@ class DirectoryWriting(Changes):
         self._many("put_address", list(owners.items()))
         registered = self.recipients_by_key(list(owners))
         taken = [(key, owner) for key, owner in owners.items() if key not in registered]
-        for table in ("attempts", "due", "deliveries"):
-            self._many(f"take_over_{table}", taken)
+        self._take_over(taken)
         return len(rows) - len(before)
+
+    def _take_over(self, taken: Sequence[tuple[str, str]]) -> int:
+        """What was sent, and is to be, to an address of nobody is its owner's from now on.
+
+        Gives how many attempts that concerns.
+        """
+        attempts, _, _ = (
+            self._many(f"take_over_{table}", taken) for table in ("attempts", "due", "deliveries")
+        )
+        return attempts
 
     def remove_recipient(self, key: str) -> bool:
         self._many("leave_addresses", [(key,)])

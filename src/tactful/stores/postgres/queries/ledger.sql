@@ -22,6 +22,18 @@ SELECT recipient, at, type, category, channel, priority FROM attempts
 WHERE recipient = ANY (%(recipients)s::text[]) AND at > %(since)s AND counts
 ORDER BY recipient, at;
 
+-- name: editions
+-- No other table has had this name, number and server: neither one of the same name, nor a copy.
+SELECT shard, hashtextextended(concat_ws('.', edition, 'editions'::regclass::oid,
+    current_database(), extract(epoch FROM pg_postmaster_start_time())), 0)
+FROM editions WHERE shard = ANY (%(shards)s::smallint[]);
+
+-- name: next_editions
+UPDATE editions SET edition = edition + 1
+WHERE shard IN (
+    SELECT shard FROM editions WHERE shard = ANY (%(shards)s::smallint[]) ORDER BY shard FOR UPDATE
+);
+
 -- name: attempts_of
 SELECT a.delivery_id, a.number, a.recipient, a.at, a.type, a.category, a.channel, a.priority,
     a.counts, a.outcome, a.detail

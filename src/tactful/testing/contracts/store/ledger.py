@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tactful.core.model import HOUR, MINUTE, NEVER, Entry, State
+from tactful.core.model import HOUR, MINUTE, NEVER, Entry, Recipient, State
 from tactful.ports import Lease, Store
 from tactful.testing.contracts.store.rows import (
     KIND,
@@ -179,6 +179,49 @@ class LedgerPromises(StoreSuite):
             tx.settle([], [verdict(1, outcome="rejected", counts=False)])
             assert [row.outcome for row in tx.attempts(row_id(1))] == ["rejected"]
             assert tx.history(["ada"], 0) == {}
+
+    def test_editions_change_with_what_is_settled(self, store: Store) -> None:
+        """Where a store has them at all: what is kept of a history elsewhere depends on it."""
+
+        def editions() -> dict[str, int]:
+            with store.transaction() as tx:
+                tx.guard(["ada", "bob"])
+                return tx.editions(["ada", "bob"])
+
+        sending(store, 1, 2)
+        found = [editions(), editions()]
+        assert found[0] == found[1]
+        assert set(found[0]) in (set(), {"ada", "bob"})
+        refused = verdict(1, counts=False)
+        for at, said in (
+            (T0 + HOUR, refused),  # of an hour ago
+            (T0 + 1, verdict(2, at=0, counts=False)),  # nobody knows of when
+        ):
+            with store.transaction() as tx:
+                tx.set_clock(at)
+                tx.settle([], [said])
+            found.append(editions())
+        with store.transaction() as tx:
+            tx.turn_back(T0 - HOUR, ahead_ms=HOUR)
+        found.append(editions())
+        sending(store, 3)
+        with store.transaction() as tx:
+            tx.put_recipients([Recipient("bob", addresses={"post": "ada"})])
+        found.append(editions())
+        seen = [one.get("ada") for one in found[1:]]
+        assert len(set(seen)) == (len(seen) if found[0] else 1)
+
+    def test_editions_stay_as_long_as_only_the_young_change(self, store: Store) -> None:
+        """That is nearly always: what is refused is mostly refused at once."""
+        sending(store, 1, 2)
+        with store.transaction() as tx:
+            tx.guard(["ada"])
+            before = tx.editions(["ada"])
+            tx.set_clock(T0 + 1)
+            tx.settle([result(1, State.FAILED)], [verdict(1, counts=False)])
+            tx.settle([result(2, State.DELIVERED)], [verdict(2)])
+            tx.put_recipients([Recipient("bob", addresses={"post": "bob@example.com"})])
+            assert tx.editions(["ada"]) == before
 
     def test_an_attempt_without_a_count_is_no_history(self, store: Store) -> None:
         """It may be written like that from the start."""
