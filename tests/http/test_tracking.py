@@ -341,7 +341,7 @@ def test_the_page_shows_what_is_chosen(site: Site) -> None:
     assert "<b>more" not in text
     assert "security" not in text.lower()
     assert "sent all the same" in text
-    assert "ada" not in text
+    assert "ada@" not in text
 
 
 def test_choosing_stopping_and_allowing_can_each_be_repeated(site: Site) -> None:
