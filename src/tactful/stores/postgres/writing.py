@@ -104,13 +104,13 @@ class Statements(PostgresReader, Writing):
         found = self._cursor.execute(self._sql["finish_held"].encode(), _columns(rows))
         return {row[0] for row in found.fetchall()}
 
-    def _judge(self, verdicts: Sequence[Verdict]) -> None:
-        super()._judge(verdicts)
+    def _judge(self, verdicts: Sequence[Verdict]) -> bool:
+        sure = super()._judge(verdicts)
         freed = [verdict for verdict in verdicts if not verdict.counts]
         if freed:
-            now = self.clock()
-            young = range(now - SETTLED_MS + _MARGIN_MS, now + _MARGIN_MS)
-            self._next_editions([v.recipient for v in freed if v.at not in young])
+            young = self.clock() - SETTLED_MS + _MARGIN_MS
+            self._next_editions([v.recipient for v in freed if not sure or v.at < young])
+        return sure
 
     def _next_editions(self, recipients: Iterable[str]) -> None:
         """Something in the settled part of their histories has changed."""

@@ -180,14 +180,17 @@ class QueueWriting(Changes):
         """State, attempts and the id in the queue, if it is there, of each delivery."""
         return {row[0]: row[1:] for row in self._all("where_they_are", ids=ids)}
 
-    def _judge(self, verdicts: Sequence[Verdict]) -> None:
+    def _judge(self, verdicts: Sequence[Verdict]) -> bool:
+        """Gives whether all of these attempts were made when they are said to have been."""
         rows = [
             (v.outcome, v.detail, v.counts, v.recipient, v.delivery_id, v.number, v.at)
             for v in verdicts
         ]
-        if self._many("judge", rows) < len(rows):
-            # Some were restamped since: look through their recipients' whole history.
-            self._many("judge_restamped", [row[:-1] for row in rows])
+        if self._many("judge", rows) == len(rows):
+            return True
+        # Some were restamped since: look through their recipients' whole history.
+        self._many("judge_restamped", [row[:-1] for row in rows])
+        return False
 
     def wake(self, now: Millis, recipients: Sequence[str], *, anew: int | None = None) -> int:
         people = list(set(recipients))
