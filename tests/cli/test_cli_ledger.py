@@ -59,4 +59,4 @@ def test_a_ledger_needs_postgresql(here: Path, run: Callable[..., Any]) -> None:
     configured(here, "sqlite:///notify.db", "valkey://127.0.0.1")
     said = run("status")
     assert said.code == 2
-    assert "ledger: needs a store on PostgreSQL" in said.err
+    assert "ledger: needs a store on PostgreSQL (got one on sqlite)" in said.err

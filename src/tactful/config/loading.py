@@ -124,7 +124,8 @@ def _ledger(raw: Mapping[str, Raw]) -> LedgerServer | None:
     given = section(raw, "ledger.")
     store = str(value_of(raw, "store")) if "store" in raw else STORE
     if given and not store.startswith(POSTGRES):
-        raise ConfigError("ledger: needs a store on PostgreSQL, which this one is not")
+        scheme = store.partition(":")[0]
+        raise ConfigError(f"ledger: needs a store on PostgreSQL (got one on {scheme})")
     return ledger_of(given)
 
 

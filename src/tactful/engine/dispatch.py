@@ -159,7 +159,7 @@ class _Round:
         self._freed: set[str] = set()
         self._handled: set[str] = set()
         self._people: dict[str, Recipient] = {}
-        self._past = Histories()
+        self._histories = Histories()
         self._suppressions: dict[str, list[Suppression]] = {}
         self._lines: Lines | None = None
         self._recipients: list[str] = []
@@ -191,7 +191,7 @@ class _Round:
 
     def remember(self) -> None:
         """After the commit: what was read of histories may be worth keeping."""
-        self._context.past.keep(self._past, self._book.reach_ms)
+        self._context.past.keep(self._histories, self._book.reach_ms)
 
     def _load(self, rows: Sequence[Delivery]) -> None:
         self._recipients = list({row.recipient for row in rows})
@@ -202,7 +202,7 @@ class _Round:
         self._view = max((check.view for check in checks), default=0)
         reach = max((check.reach_ms for check in checks), default=0)
         if reach:
-            self._past = self._context.past.read(
+            self._histories = self._context.past.read(
                 self._tx, self._recipients, self._now, reach, self._book.reach_ms
             )
         self._gates = Gates(self._tx, self._book, rows, self._now)
@@ -320,7 +320,7 @@ class _Round:
         kind = head.kind
         checks = self._book.checks(kind)
         zone = zone_of(self._person(head.recipient).timezone)
-        history = self._past.of.get(head.recipient, ())
+        history = self._histories.of.get(head.recipient, ())
         subject = Subject(kind, zone)
         planned: list[Entry] = []
         if not head.decided and (checks.bounds or checks.spans):
@@ -386,7 +386,7 @@ class _Round:
         until = self._now + self._settings.lease_ms
         self._leases.append(Lease(attempt, until, head.crashes, self._context.owner))
         self._members += [member.id for member in members]
-        self._past.of.setdefault(head.recipient, []).append(Entry(self._now, head.kind))
+        self._histories.of.setdefault(head.recipient, []).append(Entry(self._now, head.kind))
         person = self._person(head.recipient)
         hold = self._book.type(head.type).on_ambiguous == "hold"
         self._jobs.append(Job(head, members, {}, person, number, self._now, self._may_go, hold))
