@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,14 @@ def workers(
 
 
 def processor_us(pid: int) -> float:
-    """What a process and its children have used."""
+    """What a process and its children have used, those that have ended with them."""
     root = psutil.Process(pid)
-    total = 0.0
-    for process in (root, *root.children(recursive=True)):
-        used = process.cpu_times()
-        total += used.user + used.system
     own = root.cpu_times()
+    total = own.user + own.system
+    for child in root.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # PostgreSQL ends processes at any time
+            used = child.cpu_times()
+            total += used.user + used.system
     return (total + own.children_user + own.children_system) * 1e6
 
 
