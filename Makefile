@@ -77,7 +77,7 @@ foreign: $(VENV)/.dev ## Programs of others come in: swaks, Alertmanager, Django
 
 .PHONY: brokers
 brokers: $(VENV)/.dev ## Submissions and events over a real RabbitMQ (needs rabbitmq-server)
-	$(BIN)/python -m pytest -m rabbitmq $(PYTEST_ARGS) $(TESTS)
+	$(BIN)/python -m pytest -m rabbitmq -n 2 --dist loadfile $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: quick
 quick: $(VENV)/.dev ## The tests of core and engine only, without coverage and PostgreSQL

