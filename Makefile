@@ -145,7 +145,7 @@ bench-peers: $(VENV)/.dev ## Measure beside peers, each in an environment of its
 	$(BIN)/python -m benchmarks.peers $(BENCH_ARGS)
 
 .PHONY: bench-all
-bench-all: $(VENV)/.dev ## Measure everything beside its peers, with figures and plots; 40 minutes
+bench-all: $(VENV)/.dev ## Measure everything beside its peers, with figures and plots; 25 to 40 minutes
 	$(BIN)/python -m benchmarks.everything $(BENCH_ARGS)
 
 .PHONY: wheel

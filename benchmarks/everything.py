@@ -1,7 +1,7 @@
 """`make bench-all`: all benchmarks beside their peers, one after the other, with figures and plots.
 
 Each writes its figures to benchmarks/results; what they look like goes to docs/plots. One that
-fails is named in the end and costs the others nothing. All of them take about 40 minutes.
+fails is named in the end and costs the others nothing. All of them take 25 to 40 minutes.
 
     python -m benchmarks.everything [--only NAME,...]
 """
