@@ -30,6 +30,7 @@ import apsw
 from tactful import Rule, Tactful, Template
 from tactful.channels.smtp import SmtpChannel
 from tactful.ports import Probe
+from tactful.testing.servers.process import free_port
 from tactful.testing.smtp_sink import SmtpSink
 
 HTML = (
@@ -42,12 +43,6 @@ TEXT = (
     "{% for item in items %}* {{ item }}\n{% endfor %}\n"
     "Follow it: https://shop.example/orders/{{ order }}\n"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 SLOW_S = 0.05

@@ -35,6 +35,7 @@ from benchmarks.peers.environments import PROGRAMS, Unavailable, prepare
 from tactful import Tactful
 from tactful.core.rules import Rule
 from tactful.testing.servers.postgres import PostgresServer
+from tactful.testing.servers.process import free_port
 
 BULK = 1_000
 PATIENCE_S = 30.0
@@ -43,12 +44,6 @@ RULES = (
     Rule("calm", "20/hour"),
     Rule("daily", "50/day calendar"),
 )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def request_for(path: str, port: int, body: bytes, token: str = "") -> bytes:

@@ -29,6 +29,7 @@ from tactful.channels.mime import MailWriter
 from tactful.channels.smtp import SmtpChannel
 from tactful.core.errors import RequestError
 from tactful.core.model import Accepted, Message, Rejected
+from tactful.testing.servers.process import free_port
 
 HOST = "127.0.0.1"
 SENDER = "Tactful Über <tactful@sender.example>"
@@ -125,8 +126,7 @@ def mails() -> list[Message]:
 
 
 def configure(root: Path) -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     root.chmod(0o755)
     nobody = pwd.getpwnam("nobody")
     owner = pwd.getpwnam("postfix")

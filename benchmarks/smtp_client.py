@@ -25,6 +25,7 @@ from tactful.channels.smtp import SmtpChannel
 from tactful.channels.smtp.delivery import Mail, deliver
 from tactful.channels.smtp.protocol import Server, connect
 from tactful.core.model import Accepted, Message
+from tactful.testing.servers.process import free_port
 
 HOST = "127.0.0.1"
 BATCH = 50
@@ -36,8 +37,7 @@ def smtp_sink(*options: str) -> Iterator[int]:
     program = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin")
     if program is None:
         sys.exit("smtp-sink is not installed (Debian: apt-get install postfix)")
-    with socket.create_server((HOST, 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     user = ["-u", "nobody"] if getpass.getuser() == "root" else []
     process = subprocess.Popen([program, *user, *options, f"{HOST}:{port}", "200"])
     try:

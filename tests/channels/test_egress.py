@@ -22,6 +22,7 @@ from tactful.channels.egress import (
     UnreachableError,
 )
 from tactful.core.errors import ConfigError, RequestError
+from tactful.testing.servers.process import free_port
 
 
 def post(egress: Egress, url: str, body: bytes = b"{}") -> Answer:
@@ -187,8 +188,7 @@ def test_a_resolver_that_does_not_come_back_holds_nobody_up():
 
 
 def test_nobody_listens():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
 
     with pytest.raises(UnreachableError, match="Connection refused"):
         post(egress_to(port), f"http://{HOST}:{port}/")

@@ -29,6 +29,7 @@ from tactful.core.model import (
     Unknown,
 )
 from tactful.runtime.clock import SystemClock
+from tactful.testing.servers.process import free_port
 
 SECRET = "whsec_" + base64.b64encode(b"an old secret of thirty-two byte").decode()
 NEWER = "whsec_" + base64.b64encode(b"a new secret of some thirty byte").decode()
@@ -355,8 +356,7 @@ def test_no_retry_after_is_too_strange(value: str):
 
 def test_nobody_answers_at_the_one_url():
     """That says nothing about the message, so it uses up no try."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
 
     (outcome,) = channel_to(port).send([message()])
 
@@ -367,8 +367,7 @@ def test_nobody_answers_at_the_one_url():
 
 def test_nobody_answers_at_a_recipients_url():
     """That may be for good, so it does."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     channel = channel_to(port, url=None)
 
     (outcome,) = channel.send([message(address=f"http://{HOST}:{port}/")])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,16 +13,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from tactful.testing.servers.process import free_port
+
 Run = Callable[..., Any]
 TOKEN = re.compile(r"tk_(?:live|test)_[A-Za-z0-9_-]{50}")
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Served:

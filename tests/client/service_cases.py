@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tactful.client.blocking import Client
+from tactful.testing.servers.process import free_port
 
 
 class Served(NamedTuple):
@@ -23,13 +24,6 @@ class Served(NamedTuple):
     url: str
     key: str
     smtp_port: int
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @contextmanager

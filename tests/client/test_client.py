@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from service_cases import Scripted, Served, free_port, reply
+from service_cases import Scripted, Served, reply
 
 from tactful import AsyncClient, Client, errors
 from tactful import Receipt as LibraryReceipt
@@ -20,6 +20,7 @@ from tactful.client.shapes import Receipt
 from tactful.engine import requests
 from tactful.engine.insight import Why as LibraryWhy
 from tactful.http import answers
+from tactful.testing.servers.process import free_port
 
 SENT = json.dumps({"decision": "send", "notification_id": "n1", "delivery_id": "d1"}).encode()
 KEY = "tk_live_any"

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from service_cases import Served, free_port
+from service_cases import Served
 
 from tactful import Client
+from tactful.testing.servers.process import free_port
 
 pytestmark = pytest.mark.foreign
 STORY = Path(__file__).with_name("django_story.py")

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import trustme
 from click.testing import CliRunner
-from service_cases import Served, free_port
+from service_cases import Served
 
 from tactful import Client, config, errors
 from tactful.cli.main import tactful
 from tactful.frontdoors.submission import tls_context
+from tactful.testing.servers.process import free_port
 
 
 def test_mail_and_http_count_against_one_limit(served: Served, client: Client) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import valkey
 
+from tactful.testing.servers.process import free_port
 from tactful.testing.servers.valkey import ValkeyServer
 
 SLOTS = 16_384
@@ -57,11 +58,20 @@ def _is_whole(info: dict[str, str]) -> bool:
     return (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", "3")
 
 
+def _settings(bus: int) -> dict[str, str]:
+    return {
+        "cluster-enabled": "yes",
+        "cluster-node-timeout": "2000",
+        "cluster-port": str(bus),
+    }
+
+
 @contextmanager
 def three_nodes() -> Iterator[ThreeNodes]:
     with ExitStack() as stack:
-        settings = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
-        servers = [stack.enter_context(ValkeyServer(settings=settings)) for _ in range(3)]
+        # By themselves nodes talk on their port and 10,000, among those of outgoing connections.
+        buses = [free_port() for _ in range(3)]
+        servers = [stack.enter_context(ValkeyServer(settings=_settings(bus))) for bus in buses]
         clients = []
         for number, server in enumerate(servers):
             with valkey.Valkey.from_url(server.url()) as first:
@@ -72,8 +82,8 @@ def three_nodes() -> Iterator[ThreeNodes]:
             client.execute_command("CLUSTER ADDSLOTSRANGE", edges[0], edges[1] - 1)
             client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
             clients.append(client)
-        for server in servers[1:]:
-            clients[0].execute_command("CLUSTER MEET", "127.0.0.1", server.port)
+        for server, bus in zip(servers[1:], buses[1:], strict=True):
+            clients[0].execute_command("CLUSTER MEET", "127.0.0.1", server.port, bus)
         for client in clients:
             wait_until(lambda c=client: _is_whole(c.execute_command("CLUSTER INFO")))
         yield ThreeNodes(servers, clients)

@@ -6,7 +6,6 @@ them these tests fail and say so (CONTRIBUTING.md).
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from tactful.core.model import MINUTE
 from tactful.runtime.clock import ManualClock, SystemClock
 from tactful.telemetry.dashboard import dashboard
 from tactful.testing.servers.postgres import PostgresServer
+from tactful.testing.servers.process import free_port
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(600)]
 
@@ -73,11 +73,6 @@ def test_rules_fire_when_they_should_and_not_before(path: Path) -> None:
 
 
 # With one -------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def until(what: Callable[[], object], why: str | Callable[[], str]) -> None:

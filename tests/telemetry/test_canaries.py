@@ -20,13 +20,14 @@ from urllib.parse import quote, urlencode
 import pytest
 from canaries import MARK, NASTY, Call, Canaries, Where
 from prometheus_client.parser import text_string_to_metric_families
-from running import Answer, Caller, free_port, process, until
+from running import Answer, Caller, process, until
 
 from tactful import Tactful
 from tactful.engine.users import User
 from tactful.http.console.passwords import hashed
 from tactful.http.console.site import AREAS
 from tactful.telemetry.logs import TROUBLES
+from tactful.testing.servers.process import free_port
 from tactful.testing.smtp_dialogue import Fault
 from tactful.testing.smtp_sink import SmtpSink
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from tactful.core.model import NotificationType
 from tactful.engine.users import User
 from tactful.http.service import create_service
 from tactful.templates.library import Template
+from tactful.testing.servers.process import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -90,9 +90,7 @@ def paths_of(app: Tactful) -> list[str]:
 @contextmanager
 def program(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """`tactful init` and `tactful serve`, as a user starts them; gives the URL and what it said."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     run = [sys.executable, "-m", "tactful"]
     subprocess.run([*run, "init", "--dir", str(folder)], check=True, capture_output=True)
     serve = [*run, "serve", "--config", str(folder / "tactful.toml"), "--port", str(port)]
