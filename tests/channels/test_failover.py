@@ -28,6 +28,7 @@ from tactful.core.model import (
     Unknown,
 )
 from tactful.runtime.clock import ManualClock
+from tactful.testing.servers.process import free_port
 from tactful.testing.smtp_sink import Envelope, Fault, SmtpSink
 
 PAUSE = BreakerPolicy().pause_ms
@@ -107,7 +108,7 @@ def test_while_all_is_well_the_first_gets_everything(pair):
 
 
 def test_a_server_that_refuses_connections_holds_up_nothing(pair):
-    with SmtpSink() as first, SmtpSink() as second:
+    with SmtpSink(port=free_port()) as first, SmtpSink() as second:
         first.close()
         one = pair(first, second)
         for number in range(10):
@@ -164,7 +165,7 @@ def test_a_server_that_does_not_let_us_in_is_left_alone(pair):
 
 
 def test_the_first_gets_the_mail_again_once_it_is_back(pair):
-    with SmtpSink() as first, SmtpSink() as second:
+    with SmtpSink(port=free_port()) as first, SmtpSink() as second:
         first.close()
         one = pair(first, second)
         one.send(*messages(1))
@@ -201,7 +202,7 @@ def test_a_server_that_stays_away_is_probed_less_and_less(pair):
 
 
 def test_when_nobody_answers_the_mail_waits_for_the_next_probe(pair):
-    with SmtpSink() as first, SmtpSink() as second:
+    with SmtpSink(port=free_port()) as first, SmtpSink(port=free_port()) as second:
         first.close()
         second.close()
         one = pair(first, second)
@@ -406,7 +407,7 @@ def test_a_permit_that_ended_is_no_reason_to_ask_another_server(pair):
 
 
 def test_a_permit_that_ends_while_the_first_server_is_waited_for_ends_for_the_second(pair):
-    with SmtpSink() as first, SmtpSink() as second:
+    with SmtpSink(port=free_port()) as first, SmtpSink() as second:
         first.close()
         assert pair(first, second).send(message(1, may_go=lambda: False)) == [PERMIT_ENDED]
         assert second.messages == []
