@@ -12,7 +12,7 @@ from pathlib import Path
 from proof.script import follow
 from proof.script_process import UNAVAILABLE
 from proof.syscall_kill import settle, survey, url_in
-from proof.tracing import Nursery, Point, at_each, spread
+from proof.tracing import Nursery, Point, at_each, spread, text_of
 from proof.trial import LINUX, STRACE, Scenario, Tally, Trial
 from proof.wire import Wire
 
@@ -25,8 +25,8 @@ def play(trial: Trial, tally: Tally) -> None:
         points = [point for point in survey(nursery, trial.folder) if point.call in SYNCS]
     stopped = 0
     chosen = spread(points, trial.size or len(points))
-    for point, status in at_each(chosen, SLOTS, partial(fail, trial.folder)):
-        tally.points += 1
+    for point, (failed, status) in at_each(chosen, SLOTS, partial(fail, trial.folder)):
+        tally.visit(str(point), reached=failed)
         stopped += status == UNAVAILABLE << 8
         if status not in (0, UNAVAILABLE << 8):
             tally.find(f"{point}: the process ended with {status}")
@@ -35,18 +35,18 @@ def play(trial: Trial, tally: Tally) -> None:
     tally.notes.append(f"{len(chosen)} of {len(points)} points; the store stopped at {stopped}")
 
 
-def fail(folder: Path, nursery: Nursery, point: Point) -> int:
-    """Gives how the process ended that met the error."""
+def fail(folder: Path, nursery: Nursery, point: Point) -> tuple[bool, int]:
+    """Whether a process met the error, and how it ended."""
     place = folder / str(point)
     place.mkdir()
     inject = ("-e", f"trace={point.call}", "-e", f"inject={point.call}:error=EIO:when={point.nth}")
     with Wire(place / "arrived") as wire:
-        url, told = url_in(place), place / "told"
-        options = ("-o", "/dev/null", *inject)
+        url, told, trace = url_in(place), place / "told", place / "trace"
+        options = ("-o", str(trace), *inject)
         with nursery.child(url, wire.ports, told, *options, patient=False) as child:
             pass
         follow(url, wire.ports, told)
-    return child.status
+    return "(INJECTED)" in text_of(trace), child.status
 
 
 SCENARIO = Scenario(

@@ -41,6 +41,7 @@ class DeadlyMail(SmtpChannel):
 def main(url: str, port: str, where: str) -> None:
     kind = DeadlyMail if where == "channel" else SmtpChannel
     if where == "render":
+        # No template can do that, which is why it takes a program that is changed.
         Composer.message = deadly_message  # type: ignore[method-assign, assignment]
     mail = kind(
         host="127.0.0.1", port=int(port), sender="tactful@example.org", connections=2, batch=10

@@ -12,6 +12,7 @@ its request is being sent, which goes on where it stopped, after the last look a
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 from proof.judging import copies, lines_of
 from proof.script import follow
-from proof.syscall_kill import settle, survey, url_in
+from proof.syscall_kill import TRIES, settle, survey, url_in
 from proof.tracing import Nursery, Point, at_each, sample
 from proof.trial import LINUX, STRACE, Scenario, Tally, Trial
 from proof.wire import Wire
@@ -49,8 +50,7 @@ def play(trial: Trial, tally: Tally) -> None:
     tally.notes.append(f"{len(chosen)} of {len(points)} points")
     twice: list[Point] = []
     for point, thaw in at_each(chosen, SLOTS, partial(freeze, trial.folder)):
-        tally.points += thaw.frozen
-        tally.unreached += not thaw.frozen
+        tally.visit(str(point), reached=thaw.frozen)
         if thaw.status:
             tally.find(f"{point}: the frozen one ended with {thaw.status} when it went on")
         place = trial.folder / str(point)
@@ -64,8 +64,17 @@ def play(trial: Trial, tally: Tally) -> None:
 
 
 def freeze(folder: Path, nursery: Nursery, point: Point) -> Thaw:
+    """The first of some runs that came so far, or that ended badly, else the last."""
+    for _ in range(TRIES):
+        thaw = freeze_once(folder / str(point), nursery, point)
+        if thaw.frozen or thaw.status:
+            break
+    return thaw
+
+
+def freeze_once(place: Path, nursery: Nursery, point: Point) -> Thaw:
     """Freeze there, let another one follow the script, go on, and see both to their ends."""
-    place = folder / str(point)
+    shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     inject = point.signalled("STOP")
     with Wire(place / "arrived") as wire:

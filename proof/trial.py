@@ -68,6 +68,13 @@ class Tally:
             for text in texts:
                 self.find(f"{where}: {name}: {text}")
 
+    def visit(self, where: str, *, reached: bool) -> None:
+        """Count one point; one at which nothing broke is named in the notes."""
+        self.points += reached
+        if not reached:
+            self.unreached += 1
+            self.notes.append(f"{where}: no run came so far")
+
     def find(self, text: str) -> None:
         """A promise was broken."""
         self.broken += 1

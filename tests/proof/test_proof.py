@@ -44,7 +44,12 @@ def loud_and_broken(trial: Trial, tally: Tally) -> None:
 
 
 def nothing(_: Trial, tally: Tally) -> None:
-    tally.unreached += 1
+    tally.visit("poll 9", reached=False)
+
+
+def all_but_one(_: Trial, tally: Tally) -> None:
+    tally.visit("poll 8", reached=True)
+    tally.visit("poll 9", reached=False)
 
 
 @pytest.fixture
@@ -84,6 +89,14 @@ def test_a_broken_promise_or_a_proof_that_proves_nothing_is_a_failure(play, says
     assert (code, document["broken"]) == (1, 1)
     assert says in out
     assert "Every promise" not in out
+
+
+def test_a_point_at_which_nothing_broke_is_named_and_does_not_count(prove) -> None:
+    code, out, document = prove(Scenario("calm", "All is well.", SIZES, all_but_one))
+
+    assert code == 0
+    assert "calm: poll 9: no run came so far" in out
+    assert [(one["points"], one["unreached"]) for one in document["scenarios"]] == [(1, 1)]
 
 
 def test_what_its_processes_say_is_shown_only_where_a_promise_was_broken(prove) -> None:

@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 PATIENCE_S = 60.0
 
 
-def until(what: Callable[[], object], why: str) -> None:
+def until(
+    what: Callable[[], object], why: str | Callable[[], str], patience_s: float = PATIENCE_S
+) -> None:
     """Ask again until the answer is yes."""
-    never, deadline = threading.Event(), time.monotonic() + PATIENCE_S
+    never, deadline = threading.Event(), time.monotonic() + patience_s
     while not what():
-        assert time.monotonic() < deadline, why
+        assert time.monotonic() < deadline, why() if callable(why) else why
         never.wait(0.05)
 
 

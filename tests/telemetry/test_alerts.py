@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -20,6 +19,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 from prometheus_server import ROOT, RULES, PrometheusServer, promtool
+from running import until as ask_until
 
 from tactful import Event, Rule, Settings, Tactful
 from tactful.channels.capture import CaptureChannel
@@ -31,7 +31,7 @@ from tactful.testing.servers.process import free_port
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(600)]
 
-PATIENCE_S = 240.0
+until = partial(ask_until, patience_s=240.0)
 RANGES = {"$__rate_interval": "5m", "$instance": ".*"}
 ABSENT = (  # there is neither a listener in this process nor a broker
     "tactful_listener_lag_events",
@@ -73,15 +73,6 @@ def test_rules_fire_when_they_should_and_not_before(path: Path) -> None:
 
 
 # With one -------------------------------------------------------------------------------------
-
-
-def until(what: Callable[[], object], why: str | Callable[[], str]) -> None:
-    """Ask again until the answer is yes."""
-    never = threading.Event()
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline, why() if callable(why) else why
-        never.wait(0.1)
 
 
 @contextmanager

@@ -217,7 +217,7 @@ def _plan(names: tuple[bytes, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
 def _load(pem: str) -> _Loaded:
     """Read a private key; raises ConfigError, which never quotes it."""
     try:
-        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - an extra
         from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415
             ed25519,
