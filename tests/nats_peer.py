@@ -116,6 +116,14 @@ class NatsPeer:
 
         self.do(work)
 
+    def forget(self, stream: str, consumer: str) -> None:
+        """Throw a consumer away; its stream keeps what is in it."""
+
+        async def work(js: JetStreamContext) -> None:
+            await js.delete_consumer(stream, consumer)
+
+        self.do(work)
+
     def leader(self, stream: str) -> str:
         """Which server of a cluster leads a stream; empty while there is none."""
 

@@ -255,3 +255,15 @@ def test_a_stream_that_is_purged_or_made_anew_confuses_nobody(
         until(lambda: len(admitted(app)) == 15)
 
     assert len(set(admitted(app))) == 15
+
+
+def test_who_waits_for_messages_makes_a_consumer_anew_that_is_gone(
+    broker: JetStream, peer: NatsPeer
+) -> None:
+    peer.forget(SUBMISSIONS, Places().group)
+    peer.put([(body(1), None)])
+
+    (taken,) = broker.take(10, 5.0)
+    broker.done([taken])
+
+    assert taken.body == body(1)

@@ -279,6 +279,7 @@ class JetStream:
         found = await self._ask(session, {"batch": limit, "no_wait": True}, ANSWER_S)
         if found or wait_s <= 0:
             return found
+        await self._consumer(session)  # that answer may have been that it is gone
         expires = {"expires": int(wait_s * 1_000_000_000)}
         first = await self._ask(session, {"batch": 1, **expires}, wait_s + ANSWER_S)
         if first and limit > 1:
