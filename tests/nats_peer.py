@@ -7,17 +7,21 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import nats
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.errors import ServiceUnavailableError
 
 R = TypeVar("R")
 SUBMISSIONS = "tactful_submissions"
 EVENTS = "tactful_events"
 REFUSED = "tactful_refused"
 PATIENCE_S = 60.0
+AWAY = (TimeoutError, ServiceUnavailableError)
+"""A cluster that has no leader for a moment."""
 
 
 def until(true: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
@@ -62,13 +66,8 @@ class NatsPeer:
         """Publish one submission, again and again until it is acknowledged."""
 
         async def work(js: JetStreamContext) -> None:
-            while True:
-                try:
-                    await js.publish("tactful.submissions", body, 1.0, headers=dict(headers))
-                    return
-                except (TimeoutError, NatsError, OSError):
-                    with suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(asyncio.Event().wait(), 0.1)
+            one = partial(js.publish, "tactful.submissions", body, 1.0, headers=dict(headers))
+            await _surely(one, (TimeoutError, NatsError, OSError))
 
         self.do(work)
 
@@ -79,7 +78,7 @@ class NatsPeer:
             state = (await js.stream_info(stream)).state
             found = []
             for seq in range(state.first_seq, state.last_seq + 1):
-                one = await js.get_msg(stream, seq)
+                one = await _surely(partial(js.get_msg, stream, seq), AWAY)
                 found.append(Kept(one.subject or "", one.headers or {}, one.data or b""))
             return found
 
@@ -124,14 +123,22 @@ class NatsPeer:
 
         self.do(work)
 
-    def leader(self, stream: str) -> str:
-        """Which server of a cluster leads a stream; empty while there is none."""
+    def leader(self, stream: str, *, whole: bool = False) -> str:
+        """Which server of a cluster leads a stream; empty while there is none.
+
+        With `whole` also empty while a member is away or has not caught up.
+        """
 
         async def work(js: JetStreamContext) -> str:
             found = (await js.stream_info(stream)).cluster
-            return (found.leader or "") if found is not None else ""
+            if found is None or (whole and not all(one.current for one in found.replicas or ())):
+                return ""
+            return found.leader or ""
 
-        return self.do(work)
+        try:
+            return self.do(work)
+        except (NatsError, OSError):
+            return ""
 
     def do(self, work: Callable[[JetStreamContext], Coroutine[Any, Any, R]]) -> R:
         """What some work gives over a new connection."""
@@ -144,6 +151,18 @@ class NatsPeer:
                 await client.close()
 
         return asyncio.run(connected())
+
+
+async def _surely(
+    ask: Callable[[], Coroutine[Any, Any, R]], while_: tuple[type[Exception], ...]
+) -> R:
+    """What this gives, asked again and again while it fails so."""
+    while True:
+        try:
+            return await ask()
+        except while_:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.Event().wait(), 0.1)
 
 
 async def _quiet(error: Exception) -> None:

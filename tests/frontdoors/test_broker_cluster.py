@@ -14,10 +14,11 @@ from tactful.brokers.nats import JetStream
 from tactful.brokers.settings import Places
 from tactful.frontdoors.broker import BrokerDoor
 from tactful.runtime.outbox import Outbox, behind
-from tactful.testing.servers.nats import nats_cluster
+from tactful.testing.servers.nats import NatsServer, nats_cluster
 
 MESSAGES = 1_500
 KILLS = 3
+CATCHING_UP_S = 20.0
 
 
 @pytest.mark.soak
@@ -39,12 +40,13 @@ def test_leaders_that_are_killed_under_load_cost_no_submission_and_no_event(tmp_
             for number in range(KILLS):
                 stream = (SUBMISSIONS, EVENTS)[number % 2]
                 until(lambda part=number: app.counts() and _many(app, part))
-                until(lambda stream=stream: peer.has(stream) and peer.leader(stream))
+                until(lambda: _is_whole(peer))
                 leader = peer.leader(stream)
                 (victim,) = [one for one in servers if one.member == leader]
                 victim.kill()
                 until(lambda stream=stream, old=leader: _led_by_another(peer, stream, old), 120)
                 victim.start()
+                _await_caught_up(peer, victim)
             for one in publishers:
                 one.join()
             until(lambda: _recipients(app) >= MESSAGES, 180)
@@ -76,7 +78,25 @@ def _many(app: Tactful, part: int) -> bool:
 
 
 def _led_by_another(peer: NatsPeer, stream: str, old: str) -> bool:
-    return peer.has(stream) and peer.leader(stream) not in ("", old)
+    return peer.leader(stream) not in ("", old)
+
+
+def _await_caught_up(peer: NatsPeer, back: NatsServer) -> None:
+    """Three bear the loss of one, so who is back has to catch up before the next one goes.
+
+    Now and then nats-server 2.15 is back from SIGKILL without its copy of a stream;
+    then it is started once more, as its operator would do.
+    """
+    try:
+        until(lambda: _is_whole(peer), CATCHING_UP_S)
+    except AssertionError:
+        print(f"{back.member} is started once more")
+        back.restart()
+        until(lambda: _is_whole(peer))
+
+
+def _is_whole(peer: NatsPeer) -> bool:
+    return all(peer.leader(stream, whole=True) for stream in (SUBMISSIONS, EVENTS))
 
 
 def _behind(app: Tactful) -> int | None:
